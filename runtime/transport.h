@@ -1,0 +1,79 @@
+// What a transport gives the runtime: how to dial, how to listen. Establishing
+// a link (rendezvous, descriptors, rings, credentials, the half-open limit and
+// timeout) is the transport's own affair; the session handshake that follows is
+// the first frame each way, the same over any link (runtime/handshake.h).
+#ifndef NEARCALL_RUNTIME_TRANSPORT_H_
+#define NEARCALL_RUNTIME_TRANSPORT_H_
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "runtime/link.h"
+#include "runtime/target.h"
+
+namespace nearcall::internal {
+
+class Waiter;
+
+/// Half-open connections (accepted, not yet a link) a listener keeps: more
+/// pause accept; each is dropped after the timeout. The figures are D-Bus's and
+/// gRPC's order of magnitude, see docs/security.md.
+inline constexpr int kMaxHalfOpen = 64;
+inline constexpr int64_t kEstablishTimeoutMillis = 5000;
+
+/// Makes links to one target. Any thread; one Dial at a time.
+class Dialer {
+ public:
+  virtual ~Dialer() = default;
+  /// Blocks until the link is up, the deadline (DEADLINE_EXCEEDED), or
+  /// `interrupt_fd` (an eventfd or pipe, -1: none) is readable (CANCELLED).
+  /// Other errors: UNAVAILABLE (nobody there; says what was tried and where it
+  /// looked), PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED (the kernel
+  /// or a sandbox refuses the mechanism), INTERNAL (the peer broke the rules).
+  virtual absl::StatusOr<std::unique_ptr<Link>> Dial(Deadline deadline,
+                                                     int interrupt_fd) = 0;
+};
+
+/// Owns a name for its life. Used by one thread at a time, but for Close.
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  /// The target that a client uses, with what was chosen filled in (the port).
+  virtual const std::string& address() const = 0;
+  /// What ServerBuilder's selected_port reports: TCP's port, else 1.
+  virtual int port() const { return 1; }
+  /// Readable when Accept may have something. fd -1: waiter() reports it.
+  virtual Pollable incoming() const = 0;
+  /// Never blocks. A null pointer: nothing now. An error is about one
+  /// connection or about resources (RESOURCE_EXHAUSTED: try again later, the
+  /// listener re-arms itself); the listener stays usable.
+  virtual absl::StatusOr<std::unique_ptr<Link>> Accept() = 0;
+  /// The waiter that serves links without descriptors; null: they have some.
+  virtual Waiter* waiter() { return nullptr; }
+  /// Stops listening and gives the name back. Idempotent. Links live on.
+  virtual void Close() = 0;
+};
+
+struct Transport {
+  std::string_view scheme;
+  /// Validate the target and prepare; no I/O that could block. INVALID_ARGUMENT
+  /// names the mistake and the remedy.
+  absl::StatusOr<std::unique_ptr<Dialer>> (*make_dialer)(const Target& target);
+  /// Takes the name: ALREADY_EXISTS when another server holds it (the text has
+  /// its pid), PERMISSION_DENIED or FAILED_PRECONDITION for a directory that is
+  /// not safe, INVALID_ARGUMENT for a mistake in the target.
+  absl::StatusOr<std::unique_ptr<Listener>> (*listen)(const Target& target);
+};
+
+/// The one table of transports, in transports/registry.cc.
+std::span<const Transport> Transports();
+/// Null when the scheme is unknown.
+const Transport* FindTransport(std::string_view scheme);
+
+}  // namespace nearcall::internal
+
+#endif  // NEARCALL_RUNTIME_TRANSPORT_H_
