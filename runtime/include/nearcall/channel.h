@@ -1,0 +1,38 @@
+// A connection to one target, made when it is needed and again when it was lost.
+#ifndef NEARCALL_CHANNEL_H_
+#define NEARCALL_CHANNEL_H_
+
+#include <nearcall/channel_arguments.h>
+#include <nearcall/channel_interface.h>
+#include <nearcall/credentials.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace nearcall {
+
+using Channel = ChannelInterface;
+
+/// `target`: "scheme:rest?option=value&..." or a logical name of the
+/// configuration. Never null: with a mistake in the target, or null credentials,
+/// every call ends at once with INVALID_ARGUMENT and the whole message. Nothing
+/// is connected before the first call.
+std::shared_ptr<Channel> CreateChannel(
+    const std::string& target,
+    const std::shared_ptr<ChannelCredentials>& credentials);
+std::shared_ptr<Channel> CreateCustomChannel(
+    const std::string& target,
+    const std::shared_ptr<ChannelCredentials>& credentials,
+    const ChannelArguments& arguments);
+
+/// The same, with the mistake as the result.
+absl::StatusOr<std::shared_ptr<Channel>> TryCreateChannel(
+    const std::string& target,
+    const std::shared_ptr<ChannelCredentials>& credentials,
+    const ChannelArguments& arguments = ChannelArguments());
+
+}  // namespace nearcall
+
+#endif  // NEARCALL_CHANNEL_H_

@@ -1,0 +1,55 @@
+// Options of a channel from code. What the configuration says of the target wins.
+#ifndef NEARCALL_CHANNEL_ARGUMENTS_H_
+#define NEARCALL_CHANNEL_ARGUMENTS_H_
+
+#include <map>
+#include <string>
+#include <variant>
+
+namespace nearcall {
+
+/// Copyable; gRPC's argument names. One thread at a time.
+class ChannelArguments {
+ public:
+  using Value = std::variant<int, std::string, void*>;
+
+  void SetInt(const std::string& key, int value) { values_[key] = value; }
+  void SetString(const std::string& key, const std::string& value) {
+    values_[key] = value;
+  }
+  void SetPointer(const std::string& key, void* value) { values_[key] = value; }
+
+  /// Put before "nearcall/VERSION" in the user-agent that servers see.
+  void SetUserAgentPrefix(const std::string& prefix) {
+    SetString("grpc.primary_user_agent", prefix);
+  }
+  /// Bytes; -1: no limit. Default: 4 MiB received, no limit sent.
+  void SetMaxReceiveMessageSize(int bytes) {
+    SetInt("grpc.max_receive_message_length", bytes);
+  }
+  void SetMaxSendMessageSize(int bytes) {
+    SetInt("grpc.max_send_message_length", bytes);
+  }
+
+  const std::map<std::string, Value>& values() const { return values_; }
+  /// `otherwise` when unset or not a number.
+  int GetInt(const std::string& key, int otherwise) const {
+    const auto found = values_.find(key);
+    if (found == values_.end()) return otherwise;
+    const int* value = std::get_if<int>(&found->second);
+    return value != nullptr ? *value : otherwise;
+  }
+  std::string GetString(const std::string& key) const {
+    const auto found = values_.find(key);
+    if (found == values_.end()) return std::string();
+    const std::string* value = std::get_if<std::string>(&found->second);
+    return value != nullptr ? *value : std::string();
+  }
+
+ private:
+  std::map<std::string, Value> values_;
+};
+
+}  // namespace nearcall
+
+#endif  // NEARCALL_CHANNEL_ARGUMENTS_H_

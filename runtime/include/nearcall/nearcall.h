@@ -1,0 +1,20 @@
+// The whole public API.
+#ifndef NEARCALL_NEARCALL_H_
+#define NEARCALL_NEARCALL_H_
+
+#include <nearcall/channel.h>
+#include <nearcall/channel_arguments.h>
+#include <nearcall/client_callback.h>
+#include <nearcall/client_context.h>
+#include <nearcall/credentials.h>
+#include <nearcall/message_allocator.h>
+#include <nearcall/server.h>
+#include <nearcall/server_builder.h>
+#include <nearcall/server_callback.h>
+#include <nearcall/server_context.h>
+#include <nearcall/service.h>
+#include <nearcall/status.h>
+#include <nearcall/sync_stream.h>
+#include <nearcall/version.h>
+
+#endif  // NEARCALL_NEARCALL_H_

@@ -1,0 +1,79 @@
+#ifndef NEARCALL_SERVER_BUILDER_H_
+#define NEARCALL_SERVER_BUILDER_H_
+
+#include <nearcall/credentials.h>
+#include <nearcall/server.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace nearcall {
+
+class Service;
+
+/// Collects what a server is made of. One thread at a time; good for one server.
+/// Setters return *this.
+class ServerBuilder {
+ public:
+  ServerBuilder() = default;
+  virtual ~ServerBuilder() = default;
+
+  /// A target as clients write it, or a logical name of the configuration.
+  /// `selected_port`, when not null, is set by BuildAndStart: TCP's port number,
+  /// 1 for a transport without ports, 0 when the server did not start.
+  ServerBuilder& AddListeningPort(
+      const std::string& target,
+      std::shared_ptr<ServerCredentials> credentials,
+      int* selected_port = nullptr);
+
+  /// `service` must outlive the server.
+  ServerBuilder& RegisterService(Service* service);
+  /// Only for calls with this authority.
+  ServerBuilder& RegisterService(const std::string& host, Service* service);
+
+  /// Bytes; -1: no limit. Default: 4 MiB received, no limit sent.
+  ServerBuilder& SetMaxReceiveMessageSize(int bytes) {
+    max_receive_ = bytes;
+    return *this;
+  }
+  ServerBuilder& SetMaxSendMessageSize(int bytes) {
+    max_send_ = bytes;
+    return *this;
+  }
+  ServerBuilder& SetMaxMessageSize(int bytes) {
+    return SetMaxReceiveMessageSize(bytes);
+  }
+  /// Threads that run handlers, at most. Default 256.
+  ServerBuilder& SetMaxThreads(int threads) {
+    max_threads_ = threads;
+    return *this;
+  }
+
+  /// Null, with the reason logged to stderr, when the server cannot start.
+  virtual std::unique_ptr<Server> BuildAndStart();
+  /// The same, with the reason as the result.
+  absl::StatusOr<std::unique_ptr<Server>> Start();
+
+ private:
+  struct Port {
+    std::string target;
+    std::shared_ptr<ServerCredentials> credentials;
+    int* selected_port;
+  };
+  struct Registration {
+    std::string host;
+    Service* service;
+  };
+  std::vector<Port> ports_;
+  std::vector<Registration> services_;
+  int max_receive_ = 4 * 1024 * 1024;
+  int max_send_ = -1;
+  int max_threads_ = 256;
+};
+
+}  // namespace nearcall
+
+#endif  // NEARCALL_SERVER_BUILDER_H_

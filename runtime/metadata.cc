@@ -1,0 +1,100 @@
+#include "runtime/metadata.h"
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace nearcall::internal {
+namespace {
+
+bool LegalKeyByte(unsigned char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '_' || c == '.';
+}
+bool LegalValueByte(unsigned char c) { return c >= 0x20 && c <= 0x7e; }
+
+}  // namespace
+
+bool CheckMetadata(std::string_view block) {
+  if (block.size() > kMaxMetadataBytes) return false;
+  size_t entries = 0;
+  while (!block.empty()) {
+    if (block.size() < 6 || ++entries > kMaxMetadataEntries) return false;
+    uint16_t key_size;
+    uint32_t value_size;
+    std::memcpy(&key_size, block.data(), 2);
+    std::memcpy(&value_size, block.data() + 2, 4);
+    const uint64_t size = uint64_t{6} + key_size + value_size;
+    if (key_size == 0 || size > block.size()) return false;
+    block.remove_prefix(static_cast<size_t>(size));
+  }
+  return true;
+}
+
+void MetadataBlock::Add(std::string_view key, std::string_view value) {
+  const auto key_size = static_cast<uint16_t>(std::min<size_t>(key.size(), 0xffff));
+  const auto value_size = static_cast<uint32_t>(
+      std::min<size_t>(value.size(), 0x7fffffff));
+  const size_t added = size_t{6} + key_size + value_size;
+  uint8_t* to;
+  if (large_.empty() && size_ + added <= kSmall) {
+    to = small_ + size_;
+  } else {
+    if (large_.empty()) large_.assign(small_, size_);
+    large_.resize(size_ + added);
+    to = large_.data() + size_;
+  }
+  std::memcpy(to, &key_size, 2);
+  std::memcpy(to + 2, &value_size, 4);
+  std::memcpy(to + 6, key.data(), key_size);
+  std::memcpy(to + 6 + key_size, value.data(), value_size);
+  size_ += static_cast<uint32_t>(added);
+}
+
+void MetadataBlock::clear() {
+  size_ = 0;
+  large_.clear(kSmall);
+}
+
+std::string MetadataBlock::Problem() const {
+  if (size_ > kMaxMetadataBytes) {
+    return absl::StrCat("metadata of ", size_, " bytes; the limit is ",
+                        kMaxMetadataBytes);
+  }
+  size_t entries = 0;
+  std::string problem;
+  ForEachMetadata(bytes(), [&](std::string_view key, std::string_view value) {
+    ++entries;
+    if (!problem.empty()) return;
+    if (key.empty() || !std::all_of(key.begin(), key.end(), LegalKeyByte)) {
+      problem = absl::StrCat("metadata key '", absl::CHexEscape(std::string(key)),
+                             "' has a character other than a-z 0-9 - _ .");
+    } else if (!absl::EndsWith(std::string(key), "-bin") &&
+               !std::all_of(value.begin(), value.end(), LegalValueByte)) {
+      problem = absl::StrCat("metadata '", std::string(key),
+                             "' has a byte that is not printable ASCII; name "
+                             "it '", std::string(key), "-bin' to send bytes");
+    }
+  });
+  if (problem.empty() && entries > kMaxMetadataEntries) {
+    problem = absl::StrCat(entries, " metadata entries; the limit is ",
+                           kMaxMetadataEntries);
+  }
+  return problem;
+}
+
+const MetadataMap& ReceivedMetadata::map() const {
+  if (!built_) {
+    map_.clear();
+    ForEachMetadata(block_, [&](std::string_view key, std::string_view value) {
+      map_.emplace(string_ref(key), string_ref(value));
+    });
+    built_ = true;
+  }
+  return map_;
+}
+
+}  // namespace nearcall::internal

@@ -1,0 +1,53 @@
+#include "runtime/op_table.h"
+
+namespace nearcall::internal {
+
+OpTable::OpTable(Owner* owner) : owner_(owner) {
+  for (int i = 0; i < kOps; ++i) {
+    deliveries_[static_cast<size_t>(i)].table = this;
+    deliveries_[static_cast<size_t>(i)].op = static_cast<Op>(i);
+  }
+}
+
+void OpTable::Reset(OpSink* sink, Executor* executor) {
+  sink_ = sink;
+  executor_ = executor;
+  pending_ = ok_ = 0;
+  done_.store(0, std::memory_order_relaxed);
+}
+
+void OpTable::Complete(Op op, bool ok) {
+  if (!pending(op)) return;
+  pending_ &= static_cast<uint8_t>(~Bit(op));
+  if (sink_ != nullptr) {
+    Delivery& delivery = deliveries_[static_cast<size_t>(op)];
+    delivery.ok = ok;
+    owner_->RefOwner();
+    executor_->Submit(&delivery);
+    return;
+  }
+  if (ok) {
+    ok_ |= Bit(op);
+  } else {
+    ok_ &= static_cast<uint8_t>(~Bit(op));
+  }
+  done_.fetch_or(Bit(op), std::memory_order_release);
+  changed_.SignalAll();
+}
+
+bool OpTable::TakeResult(Op op) {
+  const bool ok = (ok_ & Bit(op)) != 0;
+  done_.fetch_and(static_cast<uint8_t>(~Bit(op)), std::memory_order_relaxed);
+  return owner_->Settle(op, ok);
+}
+
+void OpTable::Delivery::Run() {
+  // The operation may begin, and this be submitted, again inside OnOp.
+  OpTable* const owning = table;
+  const Op what = op;
+  const bool result = owning->owner_->Settle(what, ok);
+  owning->sink_->OnOp(what, result);
+  owning->owner_->UnrefOwner();
+}
+
+}  // namespace nearcall::internal
