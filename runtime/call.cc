@@ -54,7 +54,8 @@ Call::Wrote Call::WriteOne(Session* session) {
   const int64_t prologue = PrologueSize(session);
   if (prologue == kNoSlot) return Wrote::kStalled;
   if (prologue != kNone) {
-    const WriteSpan span = session->ReserveLocked(static_cast<size_t>(prologue));
+    const WriteSpan span =
+        session->ReserveLocked(static_cast<size_t>(prologue));
     if (span.io != Io::kOk) return Wrote::kBlocked;
     const wire::Header header = WritePrologue(
         reinterpret_cast<uint8_t*>(span.data) + wire::Header::kSize);

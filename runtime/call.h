@@ -1,6 +1,7 @@
 // One call on a session, seen from either end: a stream of messages out, a
 // stream of messages in, each under byte credit. What opens and what ends it
-// differs by side and is the derived class's (near_client_call, near_server_call).
+// differs by side and is the derived class's (near_client_call,
+// near_server_call).
 //
 // Everything here is guarded by the session's mutex, unless it says that the
 // reader role holder alone may touch it.
@@ -81,8 +82,8 @@ class Call {
 
   // --- Receiving ---
 
-  /// What the peer may still send us is topped up when half of it is used, or at
-  /// once to what a message that somebody waits for still lacks.
+  /// What the peer may still send us is topped up when half of it is used, or
+  /// at once to what a message that somebody waits for still lacks.
   void Grant(Session* session);
   bool has_message() const { return !in_.empty(); }
   /// The oldest message; its credit goes back to the peer.
@@ -98,17 +99,17 @@ class Call {
   uint32_t grant_pending_ = 0;
 
   Fifo<Buffer> in_;
-  bool in_end_ = false;          ///< The peer half-closed.
-  bool wants_message_ = false;   ///< Somebody waits for the message that comes.
-  int64_t receive_window_ = 0;   ///< What the peer may still send.
-  int64_t unread_ = 0;           ///< Cost of what is in in_ and assembling_.
+  bool in_end_ = false;         ///< The peer half-closed.
+  bool wants_message_ = false;  ///< Somebody waits for the message that comes.
+  int64_t receive_window_ = 0;  ///< What the peer may still send.
+  int64_t unread_ = 0;          ///< Cost of what is in in_ and assembling_.
   uint32_t max_receive_ = 0;
-  uint32_t budget_held_ = 0;     ///< Of the session's, for a large message.
-  bool wants_budget_ = false;    ///< In the session's queue for it.
-  bool in_message_ = false;      ///< A message has begun and is not complete.
-  uint32_t message_size_ = 0;    ///< Of the message that has begun,
-  uint32_t message_here_ = 0;    ///< and how much of it has come.
-  Buffer assembling_;            ///< The reader role's.
+  uint32_t budget_held_ = 0;   ///< Of the session's, for a large message.
+  bool wants_budget_ = false;  ///< In the session's queue for it.
+  bool in_message_ = false;    ///< A message has begun and is not complete.
+  uint32_t message_size_ = 0;  ///< Of the message that has begun,
+  uint32_t message_here_ = 0;  ///< and how much of it has come.
+  Buffer assembling_;          ///< The reader role's.
 
  private:
   Wrote WriteMessageChunk(Session* session);

@@ -26,8 +26,8 @@ Executor::Executor(int min_threads, int max_threads)
       max_threads_(std::max(min_threads_, max_threads)) {}
 
 Executor& Executor::Process() {
-  static Executor& executor = *new Executor(
-      static_cast<int>(std::thread::hardware_concurrency()), 256);
+  static Executor& executor =
+      *new Executor(static_cast<int>(std::thread::hardware_concurrency()), 256);
   return executor;
 }
 
@@ -138,7 +138,8 @@ void Executor::Monitor() {
     const Task* oldest = head_;
     const size_t before = queued_;
     monitor_.WaitUntil(&mu_, Deadline::AfterMillis(kGrowMillis));
-    const bool stuck = head_ != nullptr && (head_ == oldest || queued_ > before);
+    const bool stuck =
+        head_ != nullptr && (head_ == oldest || queued_ > before);
     if (stuck && idle_ == 0 && threads_ < max_threads_) StartThreadLocked();
   }
   has_monitor_ = false;

@@ -42,9 +42,9 @@ class Executor {
   [[nodiscard]] bool TrySubmit(Task* task);
   /// For work that was admitted already (a callback of a running call).
   void Submit(Task* task);
-  /// For work that may run for ever and must begin at once: takes an idle thread
-  /// or starts one, beyond max_threads if need be. RESOURCE_EXHAUSTED: the
-  /// system has no thread to give.
+  /// For work that may run for ever and must begin at once: takes an idle
+  /// thread or starts one, beyond max_threads if need be. RESOURCE_EXHAUSTED:
+  /// the system has no thread to give.
   absl::Status SubmitNow(Task* task);
 
   static constexpr size_t kMaxQueued = 1024;

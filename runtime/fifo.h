@@ -1,5 +1,6 @@
-// A queue that owns no memory until it is used (libstdc++'s deque allocates when
-// it is constructed, and a call has several queues that mostly stay empty).
+// A queue that owns no memory until it is used (libstdc++'s deque allocates
+// when it is constructed, and a call has several queues that mostly stay
+// empty).
 #ifndef NEARCALL_RUNTIME_FIFO_H_
 #define NEARCALL_RUNTIME_FIFO_H_
 

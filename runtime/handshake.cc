@@ -52,8 +52,7 @@ absl::Status SendHello(Link* link, const Hello& hello) {
   const size_t size = wire::Header::kSize + kFixedSize + hello.agent.size();
   const WriteSpan span = link->Reserve(static_cast<uint32_t>(size));
   if (span.io != Io::kOk) {
-    return absl::UnavailableError(
-        absl::StrCat("handshake: ", link->reason()));
+    return absl::UnavailableError(absl::StrCat("handshake: ", link->reason()));
   }
   wire::Writer to(reinterpret_cast<uint8_t*>(span.data));
   wire::Header{wire::Type::kHello, 0, 0, 0}.Write(to.at());

@@ -15,12 +15,12 @@ namespace nearcall::internal {
 /// What one side says of itself. docs/wire.md has the layout.
 struct Hello {
   static constexpr uint32_t kMagic = 0x4c43524e;  ///< "NRCL" in memory order.
-  static constexpr uint16_t kMajor = 1;  ///< Peers must agree.
+  static constexpr uint16_t kMajor = 1;           ///< Peers must agree.
   static constexpr uint16_t kMinor = 0;  ///< Newer ones understand older ones.
 
   uint16_t minor = kMinor;
-  uint64_t features = 0;  ///< What the sender can do.
-  uint64_t required = 0;  ///< What the receiver must be able to do.
+  uint64_t features = 0;   ///< What the sender can do.
+  uint64_t required = 0;   ///< What the receiver must be able to do.
   uint32_t max_frame = 0;  ///< The largest frame the sender takes.
   uint32_t window = 0;     ///< Initial credit of each stream to the sender.
   uint32_t max_calls = 0;  ///< Calls under way at once that the sender takes.

@@ -28,7 +28,8 @@ class IdlePolicy {
   void EndWait(bool paid);
 
  private:
-  // Out of 16 recent waits; below a quarter spinning is tried now and then only.
+  // Out of 16 recent waits; below a quarter spinning is tried now and then
+  // only.
   static constexpr int kFull = 16;
   static constexpr int kProbeEvery = 16;
 

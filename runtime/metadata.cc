@@ -35,9 +35,10 @@ bool CheckMetadata(std::string_view block) {
 }
 
 void MetadataBlock::Add(std::string_view key, std::string_view value) {
-  const auto key_size = static_cast<uint16_t>(std::min<size_t>(key.size(), 0xffff));
-  const auto value_size = static_cast<uint32_t>(
-      std::min<size_t>(value.size(), 0x7fffffff));
+  const auto key_size =
+      static_cast<uint16_t>(std::min<size_t>(key.size(), 0xffff));
+  const auto value_size =
+      static_cast<uint32_t>(std::min<size_t>(value.size(), 0x7fffffff));
   const size_t added = size_t{6} + key_size + value_size;
   uint8_t* to;
   if (large_.empty() && size_ + added <= kSmall) {
@@ -70,13 +71,15 @@ std::string MetadataBlock::Problem() const {
     ++entries;
     if (!problem.empty()) return;
     if (key.empty() || !std::all_of(key.begin(), key.end(), LegalKeyByte)) {
-      problem = absl::StrCat("metadata key '", absl::CHexEscape(std::string(key)),
-                             "' has a character other than a-z 0-9 - _ .");
+      problem =
+          absl::StrCat("metadata key '", absl::CHexEscape(std::string(key)),
+                       "' has a character other than a-z 0-9 - _ .");
     } else if (!absl::EndsWith(std::string(key), "-bin") &&
                !std::all_of(value.begin(), value.end(), LegalValueByte)) {
       problem = absl::StrCat("metadata '", std::string(key),
                              "' has a byte that is not printable ASCII; name "
-                             "it '", std::string(key), "-bin' to send bytes");
+                             "it '",
+                             std::string(key), "-bin' to send bytes");
     }
   });
   if (problem.empty() && entries > kMaxMetadataEntries) {

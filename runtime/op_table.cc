@@ -12,7 +12,7 @@ OpTable::OpTable(Owner* owner) : owner_(owner) {
 void OpTable::Reset(OpSink* sink, Executor* executor) {
   sink_ = sink;
   executor_ = executor;
-  pending_ = ok_ = 0;
+  pending_ = 0;
   done_.store(0, std::memory_order_relaxed);
 }
 
@@ -26,19 +26,17 @@ void OpTable::Complete(Op op, bool ok) {
     executor_->Submit(&delivery);
     return;
   }
-  if (ok) {
-    ok_ |= Bit(op);
-  } else {
-    ok_ &= static_cast<uint8_t>(~Bit(op));
-  }
-  done_.fetch_or(Bit(op), std::memory_order_release);
+  const auto bits =
+      static_cast<uint16_t>(Bit(op) | (ok ? Bit(op) << kOkShift : 0));
+  done_.fetch_or(bits, std::memory_order_release);
   changed_.SignalAll();
 }
 
 bool OpTable::TakeResult(Op op) {
-  const bool ok = (ok_ & Bit(op)) != 0;
-  done_.fetch_and(static_cast<uint8_t>(~Bit(op)), std::memory_order_relaxed);
-  return owner_->Settle(op, ok);
+  const int bits = Bit(op) | Bit(op) << kOkShift;
+  const uint16_t before =
+      done_.fetch_and(static_cast<uint16_t>(~bits), std::memory_order_acquire);
+  return owner_->Settle(op, (before & (Bit(op) << kOkShift)) != 0);
 }
 
 void OpTable::Delivery::Run() {

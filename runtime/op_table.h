@@ -23,8 +23,8 @@ class OpTable {
    public:
     virtual void RefOwner() = 0;
     virtual void UnrefOwner() = 0;
-    /// On the thread that gets the completion, without locks, before it is told:
-    /// parses the message of a kRead. Returns the final ok.
+    /// On the thread that gets the completion, without locks, before it is
+    /// told: parses the message of a kRead. Returns the final ok.
     virtual bool Settle(Op op, bool ok) = 0;
 
    protected:
@@ -65,13 +65,15 @@ class OpTable {
   static uint8_t Bit(Op op) {
     return static_cast<uint8_t>(1u << static_cast<int>(op));
   }
+  // done_: the low byte says which operations are done, the high byte which of
+  // them were ok.
+  static constexpr int kOkShift = 8;
 
   Owner* const owner_;
   OpSink* sink_ = nullptr;
   Executor* executor_ = nullptr;
   uint8_t pending_ = 0;
-  uint8_t ok_ = 0;
-  std::atomic<uint8_t> done_{0};
+  std::atomic<uint16_t> done_{0};
   CondVar changed_;
   std::array<Delivery, kOps> deliveries_;
 };

@@ -54,7 +54,7 @@ void Session::Pump() {
   PumpLocked();
 }
 
-void Session::PumpLocked() {
+void Session::PumpLocked(bool flush) {
   if (!CanWriteLocked()) return;
   write_blocked_.store(false, std::memory_order_relaxed);
   if (WriteControlLocked()) {
@@ -62,6 +62,7 @@ void Session::PumpLocked() {
     while (!blocked && !write_queue_.empty()) {
       Call* call = write_queue_.pop();
       call->queued_ = false;
+      call->RefCall();
       switch (call->WriteOne(this)) {
         case Call::Wrote::kBlocked:
           blocked = true;
@@ -73,9 +74,10 @@ void Session::PumpLocked() {
         case Call::Wrote::kStalled:
           break;
       }
+      call->UnrefCall();
     }
   }
-  FlushLocked();
+  if (flush || write_blocked_.load(std::memory_order_relaxed)) FlushLocked();
 }
 
 WriteSpan Session::ReserveLocked(size_t size) {
@@ -168,7 +170,7 @@ void Session::EndLocked(Call* call) {
   if (call->budget_held_ != 0) {
     ReturnBudgetLocked(std::exchange(call->budget_held_, 0));
   }
-  OnSlotFreeLocked();
+  OnEndedLocked(call);
   if (std::exchange(call->attached_, false)) call->UnrefCall();
 }
 
@@ -390,8 +392,7 @@ bool Session::OnReset(const wire::Header& header, const Buffer& body) {
   const StatusCode code = header.code <= UNAUTHENTICATED && header.code != 0
                               ? static_cast<StatusCode>(header.code)
                               : UNKNOWN;
-  call->OnReset(code,
-                {reinterpret_cast<const char*>(body.data()), body.size()},
+  call->OnReset(code, {reinterpret_cast<const char*>(body.data()), body.size()},
                 (header.flags & wire::kResetRefused) != 0);
   return true;
 }

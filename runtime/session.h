@@ -2,8 +2,8 @@
 // turns, reading and dispatching frames, the call table, credit, the end.
 //
 // Threads. `mu` is the writer role and guards the calls. The reader role is
-// handed around outside (client: leader and followers; server: the poller); only
-// its holder calls ReadFrame. Nothing here blocks or runs users' code.
+// handed around outside (client: leader and followers; server: the poller);
+// only its holder calls ReadFrame. Nothing here blocks or runs users' code.
 #ifndef NEARCALL_RUNTIME_SESSION_H_
 #define NEARCALL_RUNTIME_SESSION_H_
 
@@ -70,8 +70,9 @@ class Session : public std::enable_shared_from_this<Session> {
   mutable Mutex mu;
 
   void QueueLocked(Call* call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
-  /// Writes what is queued, calls in turns, and flushes.
-  void PumpLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  /// Writes what is queued, calls in turns, and flushes, unless more is to come
+  /// at once.
+  void PumpLocked(bool flush = true) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   /// A reservation for a frame with a body of `size` bytes; its header is at
   /// data, its body at data + Header::kSize. Not kOk: blocked or broken.
   WriteSpan ReserveLocked(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
@@ -89,9 +90,9 @@ class Session : public std::enable_shared_from_this<Session> {
   bool CanWriteLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     return !write_dead_ && !broken_.load(std::memory_order_relaxed);
   }
-  /// Whether no call is waiting for its turn to write.
+  /// Whether nothing is waiting for its turn to write.
   bool QueueEmptyLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
-    return write_queue_.empty();
+    return write_queue_.empty() && control_.empty();
   }
   /// Extra credit for a message larger than the window: all of it or, when the
   /// link's budget is used up, 0 now and Grant is called again later.
@@ -104,6 +105,13 @@ class Session : public std::enable_shared_from_this<Session> {
   /// A buffer to receive into, and one that is done with.
   void RecycleLocked(Buffer buffer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
+  /// A message of `size` bytes begins with `chunk` of them. False: a violation;
+  /// the call may have ended, too large.
+  bool BeginMessageLocked(Call* call, uint32_t size, uint32_t chunk)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  void FinishMessageLocked(Call* call, Buffer message)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  const Hello& link_limits() const { return ours_; }
   uint32_t window() const { return ours_.window; }
   uint32_t peer_window() const { return theirs_.window; }
 
@@ -112,10 +120,11 @@ class Session : public std::enable_shared_from_this<Session> {
   virtual bool OnFrame(const wire::Header& header, Buffer* body) = 0;
   /// The writer became blocked: whoever reads must wait for kWritable as well.
   virtual void OnBlockedLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) = 0;
-  /// A call slot became free, or a GOAWAY came.
-  virtual void OnSlotFreeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {}
+  /// `call` has left the table: its slot is free.
+  virtual void OnEndedLocked(Call*) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {}
   virtual void OnBrokenLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {}
-  /// Whether `id`, which is not in the table, belonged to a call that has ended.
+  /// Whether `id`, which is not in the table, belonged to a call that has
+  /// ended.
   virtual bool WasOpenedLocked(uint64_t id) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) = 0;
 
@@ -126,12 +135,6 @@ class Session : public std::enable_shared_from_this<Session> {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     return calls_;
   }
-  /// A message of `size` bytes begins with `chunk` of them. False: a violation;
-  /// the call may have ended, too large.
-  bool BeginMessageLocked(Call* call, uint32_t size, uint32_t chunk)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
-  void FinishMessageLocked(Call* call, Buffer message)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   /// The peer broke the protocol.
   Io Violation(std::string_view what) ABSL_LOCKS_EXCLUDED(mu);
   void SendControlLocked(wire::Header header, std::string_view body)

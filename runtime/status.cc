@@ -1,15 +1,14 @@
+#include "absl/status/status.h"
+
 #include <nearcall/status.h>
 
-#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 
 namespace nearcall {
 namespace {
 // Constructed on first use and never destroyed: other objects' destructors may
 // use them.
-const Status& NeverDestroyed(StatusCode code) {
-  return *new Status(code, "");
-}
+const Status& NeverDestroyed(StatusCode code) { return *new Status(code, ""); }
 }  // namespace
 
 const Status& Status::OK = NeverDestroyed(StatusCode::OK);

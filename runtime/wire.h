@@ -48,13 +48,14 @@ inline constexpr uint8_t kMetadata = 0x02;  ///< Has a metadata block.
 inline constexpr uint8_t kCritical = 0x04;  ///< Unknown type: close the link.
 inline constexpr uint8_t kAttachments = 0x08;  ///< Reserved.
 inline constexpr uint8_t kMessage = 0x10;  ///< A message begins in this frame.
-inline constexpr uint8_t kEnd = 0x20;      ///< kOpen, kData: half-close after it.
+inline constexpr uint8_t kEnd = 0x20;  ///< kOpen, kData: half-close after it.
 // The high two bits are the type's own.
-inline constexpr uint8_t kOpenPath = 0x40;      ///< Defines the method's alias.
-inline constexpr uint8_t kOpenTimeout = 0x80;   ///< Has a timeout.
-inline constexpr uint8_t kStatusInitial = 0x40;  ///< Initial metadata comes along.
-inline constexpr uint8_t kStatusText = 0x80;     ///< Status text and details.
-inline constexpr uint8_t kResetRefused = 0x40;  ///< No handler saw the call.
+inline constexpr uint8_t kOpenPath = 0x40;     ///< Defines the method's alias.
+inline constexpr uint8_t kOpenTimeout = 0x80;  ///< Has a timeout.
+inline constexpr uint8_t kStatusInitial =
+    0x40;                                     ///< Initial metadata comes along.
+inline constexpr uint8_t kStatusText = 0x80;  ///< Status text and details.
+inline constexpr uint8_t kResetRefused = 0x40;   ///< No handler saw the call.
 inline constexpr uint8_t kCreditMessage = 0x40;  ///< Rendezvous: one message.
 inline constexpr uint8_t kRendezvousToServer = 0x01;
 inline constexpr uint8_t kRendezvousToClient = 0x02;

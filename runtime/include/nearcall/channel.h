@@ -1,4 +1,5 @@
-// A connection to one target, made when it is needed and again when it was lost.
+// A connection to one target, made when it is needed and again when it was
+// lost.
 #ifndef NEARCALL_CHANNEL_H_
 #define NEARCALL_CHANNEL_H_
 
@@ -16,9 +17,9 @@ namespace nearcall {
 using Channel = ChannelInterface;
 
 /// `target`: "scheme:rest?option=value&..." or a logical name of the
-/// configuration. Never null: with a mistake in the target, or null credentials,
-/// every call ends at once with INVALID_ARGUMENT and the whole message. Nothing
-/// is connected before the first call.
+/// configuration. Never null: with a mistake in the target, or null
+/// credentials, every call ends at once with INVALID_ARGUMENT and the whole
+/// message. Nothing is connected before the first call.
 std::shared_ptr<Channel> CreateChannel(
     const std::string& target,
     const std::shared_ptr<ChannelCredentials>& credentials);

@@ -1,4 +1,5 @@
-// Options of a channel from code. What the configuration says of the target wins.
+// Options of a channel from code. What the configuration says of the target
+// wins.
 #ifndef NEARCALL_CHANNEL_ARGUMENTS_H_
 #define NEARCALL_CHANNEL_ARGUMENTS_H_
 

@@ -11,7 +11,7 @@
 /// over (compat/).
 namespace nearcall {
 enum class ConnectivityState : int {
-  kIdle = 0,              ///< No connection, nobody asked for one.
+  kIdle = 0,  ///< No connection, nobody asked for one.
   kConnecting = 1,
   kReady = 2,
   kTransientFailure = 3,  ///< The last attempt failed; another will follow.
@@ -53,8 +53,8 @@ class ChannelInterface {
 
   // --- For stubs and for what stands before a channel ---
 
-  /// A call that has not started. `sink` null: the caller will Wait. The context
-  /// has its options and outlives the call's use of it.
+  /// A call that has not started. `sink` null: the caller will Wait. The
+  /// context has its options and outlives the call's use of it.
   virtual internal::ClientCallPtr CreateCall(const internal::RpcMethod& method,
                                              ClientContext* context,
                                              internal::OpSink* sink) = 0;

@@ -14,19 +14,18 @@ namespace nearcall {
 
 class Service;
 
-/// Collects what a server is made of. One thread at a time; good for one server.
-/// Setters return *this.
+/// Collects what a server is made of. One thread at a time; good for one
+/// server. Setters return *this.
 class ServerBuilder {
  public:
   ServerBuilder() = default;
   virtual ~ServerBuilder() = default;
 
   /// A target as clients write it, or a logical name of the configuration.
-  /// `selected_port`, when not null, is set by BuildAndStart: TCP's port number,
-  /// 1 for a transport without ports, 0 when the server did not start.
+  /// `selected_port`, when not null, is set by BuildAndStart: TCP's port
+  /// number, 1 for a transport without ports, 0 when the server did not start.
   ServerBuilder& AddListeningPort(
-      const std::string& target,
-      std::shared_ptr<ServerCredentials> credentials,
+      const std::string& target, std::shared_ptr<ServerCredentials> credentials,
       int* selected_port = nullptr);
 
   /// `service` must outlive the server.

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <map>
+#include <memory>
 #include <string>
 
 namespace nearcall {
@@ -40,7 +41,8 @@ class ServerContextBase {
   /// What the client added, and "user-agent".
   const std::multimap<string_ref, string_ref>& client_metadata() const;
 
-  /// "unix:", "shm:greeter", ...: the transport, then what it knows of the peer.
+  /// "unix:", "shm:greeter", ...: the transport, then what it knows of the
+  /// peer.
   std::string peer() const;
   /// The transport's scheme: "shm", "unix", ...
   std::string transport() const;
@@ -60,9 +62,26 @@ class ServerContext : public ServerContextBase {
   ServerContext() = default;
 };
 
+class RpcAllocatorState;
+class ServerUnaryReactor;
+
 class CallbackServerContext : public ServerContextBase {
  public:
-  CallbackServerContext() = default;
+  CallbackServerContext();
+  ~CallbackServerContext() override;
+
+  /// A reactor that reacts to nothing, for handlers that only Finish. Valid as
+  /// long as the context; once.
+  ServerUnaryReactor* DefaultReactor();
+
+  /// What the method's MessageAllocator gave; null without one.
+  RpcAllocatorState* GetRpcAllocatorState() { return allocator_state_; }
+
+ private:
+  friend class internal::ServerContextAccess;
+  class Default;
+  std::unique_ptr<ServerUnaryReactor> default_reactor_;
+  RpcAllocatorState* allocator_state_ = nullptr;
 };
 
 }  // namespace nearcall

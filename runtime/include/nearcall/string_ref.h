@@ -17,7 +17,8 @@ namespace nearcall {
 using std::string;
 using std::to_string;
 
-/// Not terminated by a zero. The owner of the bytes (a context) must outlive it.
+/// Not terminated by a zero. The owner of the bytes (a context) must outlive
+/// it.
 class string_ref {
  public:
   using const_iterator = const char*;
@@ -37,8 +38,12 @@ class string_ref {
   constexpr const_iterator end() const { return data() + size(); }
   constexpr const_iterator cbegin() const { return begin(); }
   constexpr const_iterator cend() const { return end(); }
-  const_reverse_iterator rbegin() const { return const_reverse_iterator(end()); }
-  const_reverse_iterator rend() const { return const_reverse_iterator(begin()); }
+  const_reverse_iterator rbegin() const {
+    return const_reverse_iterator(end());
+  }
+  const_reverse_iterator rend() const {
+    return const_reverse_iterator(begin());
+  }
   const_reverse_iterator crbegin() const { return rbegin(); }
   const_reverse_iterator crend() const { return rend(); }
 

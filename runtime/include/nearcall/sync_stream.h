@@ -129,9 +129,9 @@ class ClientStream {
     call_->WritesDone();
     return call_->Wait(Op::kWritesDone);
   }
-  Status Finish() {
+  Status Finish(InMessage reply = {}) {
     Status status;
-    call_->Finish(&status);
+    call_->Finish(&status, reply);
     call_->Wait(Op::kFinish);
     finished_ = true;
     return status;
@@ -180,15 +180,7 @@ class ClientWriter final : public ClientWriterInterface<W> {
   }
   bool WritesDone() override { return stream_.WritesDone(); }
   /// The reply is complete when the status is OK.
-  Status Finish() override {
-    stream_.call()->Read(response_);
-    const bool read = stream_.call()->Wait(internal::Op::kRead);
-    const Status status = stream_.Finish();
-    if (status.ok() && !read) {
-      return Status(INTERNAL, "the call ended without a reply");
-    }
-    return status;
-  }
+  Status Finish() override { return stream_.Finish(response_); }
 
  private:
   friend class internal::ClientWriterFactory<W>;

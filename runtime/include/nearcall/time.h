@@ -8,9 +8,9 @@
 
 namespace nearcall {
 
-/// Turns a T into a point on the wall clock, as gRPC's deadlines are. Specialise
-/// it to use an own type as a deadline. The library converts it at once into
-/// time remaining and measures that on the monotonic clock.
+/// Turns a T into a point on the wall clock, as gRPC's deadlines are.
+/// Specialise it to use an own type as a deadline. The library converts it at
+/// once into time remaining and measures that on the monotonic clock.
 template <typename T>
 class TimePoint;
 

@@ -49,8 +49,10 @@ class ClientCall : public RefCounted {
   virtual void ReadInitialMetadata() = 0;
   /// ok: `into` was parsed. Otherwise there are no more messages.
   virtual void Read(InMessage into) = 0;
-  /// Ends with ok always; `*status` is set before.
-  virtual void Finish(Status* status) = 0;
+  /// Ends with ok always; `*status` is set before. `reply`: where the one
+  /// message of a call goes that has just one; an OK call without it ends with
+  /// INTERNAL.
+  virtual void Finish(Status* status, InMessage reply) = 0;
   /// Blocks until `op`, which was started, is done.
   virtual bool Wait(Op op) = 0;
   /// Start with message and half-close, Read, Finish and Wait in one.
@@ -66,7 +68,8 @@ class ClientCall : public RefCounted {
   virtual std::string_view initial_metadata() const = 0;
   virtual std::string_view trailing_metadata() const = 0;
   virtual std::string peer() const = 0;
-  /// Whether a handler may have seen a call that failed: false, a retry is safe.
+  /// Whether a handler may have seen a call that failed: false, a retry is
+  /// safe.
   virtual bool maybe_sent() const = 0;
 };
 

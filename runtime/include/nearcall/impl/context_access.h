@@ -26,8 +26,8 @@ class ClientContextAccess {
   static bool cancelled(const ClientContext& context) {
     return context.cancelled_.load();
   }
-  /// Binds the call to the context, which keeps a reference. A cancellation that
-  /// came before reaches the call now.
+  /// Binds the call to the context, which keeps a reference. A cancellation
+  /// that came before reaches the call now.
   static void Bind(ClientContext* context, ClientCall* call) {
     call->Ref();
     context->call_.store(call);
@@ -40,6 +40,10 @@ class ServerContextAccess {
   static void Bind(ServerContextBase* context, ServerCall* call) {
     context->call_ = call;
     context->client_metadata_.set(call->client_metadata());
+  }
+  static void SetAllocatorState(CallbackServerContext* context,
+                                RpcAllocatorState* state) {
+    context->allocator_state_ = state;
   }
   static ServerCall* call(const ServerContextBase& context) {
     return context.call_;

@@ -45,12 +45,12 @@ struct MessageTraits {
             }};
   }
   static InMessage In(M* message) {
-    return {static_cast<google::protobuf::MessageLite*>(message),
-            [](void* m, Buffer* buffer, size_t offset, size_t size) {
-              return static_cast<google::protobuf::MessageLite*>(m)
-                  ->ParseFromArray(buffer->data() + offset,
-                                   static_cast<int>(size));
-            }};
+    return {
+        static_cast<google::protobuf::MessageLite*>(message),
+        [](void* m, Buffer* buffer, size_t offset, size_t size) {
+          return static_cast<google::protobuf::MessageLite*>(m)->ParseFromArray(
+              buffer->data() + offset, static_cast<int>(size));
+        }};
   }
 };
 

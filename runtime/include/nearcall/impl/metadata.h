@@ -1,6 +1,6 @@
 // Metadata as the wire has it: a block of entries, [u16 key length, u32 value
-// length, key, value]. A context appends to a block and reads from one; the maps
-// of the public API are built when somebody asks for them.
+// length, key, value]. A context appends to a block and reads from one; the
+// maps of the public API are built when somebody asks for them.
 #ifndef NEARCALL_IMPL_METADATA_H_
 #define NEARCALL_IMPL_METADATA_H_
 
@@ -22,9 +22,9 @@ class MetadataBlock {
  public:
   void Add(std::string_view key, std::string_view value);
   std::string_view bytes() const {
-    return {reinterpret_cast<const char*>(large_.empty() ? small_
-                                                         : large_.data()),
-            size_};
+    return {
+        reinterpret_cast<const char*>(large_.empty() ? small_ : large_.data()),
+        size_};
   }
   bool empty() const { return size_ == 0; }
   /// Bytes on the wire: the block behind its u32 size; 0 when empty.
@@ -51,6 +51,7 @@ class ReceivedMetadata {
     built_ = false;
   }
   std::string_view block() const { return block_; }
+  bool built() const { return built_; }
   /// Not for several threads at once before the first call has returned.
   const MetadataMap& map() const;
   MetadataMap* mutable_map() {

@@ -5,6 +5,7 @@
 
 #include <nearcall/impl/context_access.h>
 #include <nearcall/impl/server_call.h>
+#include <nearcall/impl/server_reactor.h>
 #include <nearcall/server_context.h>
 #include <nearcall/status.h>
 #include <nearcall/sync_stream.h>
@@ -13,9 +14,6 @@
 #include <utility>
 
 namespace nearcall::internal {
-
-/// gRPC's text for whatever a handler throws; what() stays in the process.
-Status ExceptionStatus();
 
 /// Runs `handler` and turns whatever it throws into a status.
 template <typename Handler>
@@ -83,8 +81,8 @@ class RpcMethodHandler final : public MethodHandler {
 template <typename ServiceType, typename Request, typename Response>
 class ServerStreamingHandler final : public MethodHandler {
  public:
-  using Function = std::function<Status(ServiceType*, ServerContext*,
-                                        const Request*, ServerWriter<Response>*)>;
+  using Function = std::function<Status(
+      ServiceType*, ServerContext*, const Request*, ServerWriter<Response>*)>;
   ServerStreamingHandler(Function function, ServiceType* service)
       : function_(std::move(function)), service_(service) {}
 
@@ -138,9 +136,8 @@ class ClientStreamingHandler final : public MethodHandler {
 template <typename ServiceType, typename Request, typename Response>
 class BidiStreamingHandler final : public MethodHandler {
  public:
-  using Function =
-      std::function<Status(ServiceType*, ServerContext*,
-                           ServerReaderWriter<Response, Request>*)>;
+  using Function = std::function<Status(
+      ServiceType*, ServerContext*, ServerReaderWriter<Response, Request>*)>;
   BidiStreamingHandler(Function function, ServiceType* service)
       : function_(std::move(function)), service_(service) {}
 

@@ -1,5 +1,5 @@
-// Intrusive reference counting: a call is shared by its context, its session and
-// its user's objects, and must cost no allocation of its own.
+// Intrusive reference counting: a call is shared by its context, its session
+// and its user's objects, and must cost no allocation of its own.
 #ifndef NEARCALL_IMPL_REF_H_
 #define NEARCALL_IMPL_REF_H_
 

@@ -19,8 +19,7 @@ class RpcMethod {
   };
 
   /// `name` is "/package.Service/Method" and must outlive this.
-  RpcMethod(const char* name, RpcType type)
-      : name_(name), type_(type) {}
+  RpcMethod(const char* name, RpcType type) : name_(name), type_(type) {}
   RpcMethod(const char* name, const char* suffix_for_stats, RpcType type)
       : name_(name), suffix_for_stats_(suffix_for_stats), type_(type) {}
   RpcMethod(const char* name, RpcType type,

@@ -1,5 +1,5 @@
-// One call as the server's surfaces (sync handlers, reactors) drive it, whatever
-// kind of port it came in through. Mirrors impl/client_call.h.
+// One call as the server's surfaces (sync handlers, reactors) drive it,
+// whatever kind of port it came in through. Mirrors impl/client_call.h.
 #ifndef NEARCALL_IMPL_SERVER_CALL_H_
 #define NEARCALL_IMPL_SERVER_CALL_H_
 
@@ -30,7 +30,7 @@ class HandlerCache {
 /// Where a server call's notices go: operations, and the cancellation.
 class ServerCallSink : public OpSink {
  public:
-  /// At most once, on an executor thread; not after kFinish is done.
+  /// At most once, on an executor thread; returns before OnOp(kFinish) comes.
   virtual void OnCancel() = 0;
 };
 
@@ -60,8 +60,12 @@ class ServerCall : public RefCounted {
   virtual std::string_view client_metadata() const = 0;
   virtual MetadataBlock* initial_metadata() = 0;
   virtual MetadataBlock* trailing_metadata() = 0;
+  /// What the client's library says of itself.
+  virtual std::string_view user_agent() const = 0;
   virtual std::string_view path() const = 0;
   virtual std::string_view host() const = 0;
+  /// The transport's scheme.
+  virtual std::string_view transport() const = 0;
   virtual std::string peer() const = 0;
   virtual std::chrono::system_clock::time_point deadline() const = 0;
 

@@ -1,0 +1,453 @@
+#include "runtime/near_client_call.h"
+
+#include <nearcall/impl/context_access.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "runtime/buffer_message.h"
+#include "runtime/channel.h"
+#include "runtime/wire.h"
+
+namespace nearcall::internal {
+namespace {
+
+constexpr size_t kKeepBuffer = 64 * 1024;
+
+}  // namespace
+
+// Calls that a thread keeps for its next ones. Not under AddressSanitizer,
+// which finds uses after the end only if the memory goes back.
+class NearClientCallCache {
+ public:
+  ~NearClientCallCache() {
+    gone_ = true;
+    for (NearClientCall* call : calls_) delete call;
+  }
+  NearClientCall* Take() {
+    if (gone_ || calls_.empty()) return nullptr;
+    NearClientCall* call = calls_.back();
+    calls_.pop_back();
+    return call;
+  }
+  bool Keep(NearClientCall* call) {
+    if (gone_ || calls_.size() >= kMost) return false;
+    calls_.push_back(call);
+    return true;
+  }
+
+ private:
+#if defined(__SANITIZE_ADDRESS__)
+  static constexpr size_t kMost = 0;
+#else
+  static constexpr size_t kMost = 8;
+#endif
+  std::vector<NearClientCall*> calls_;
+  // A context with static lifetime may be destroyed after its thread's cache.
+  static thread_local bool gone_;
+};
+thread_local bool NearClientCallCache::gone_ = false;
+
+namespace {
+thread_local NearClientCallCache call_cache;
+}  // namespace
+
+NearClientCall::NearClientCall() : ops_(this) { attach_task_.call = this; }
+
+NearClientCall::~NearClientCall() = default;
+
+RefPtr<NearClientCall> NearClientCall::Make(
+    std::shared_ptr<NearChannel> channel, const RpcMethod& method,
+    ClientContext* context, OpSink* sink) {
+  NearClientCall* call = call_cache.Take();
+  if (call == nullptr) {
+    call = new NearClientCall();
+  } else {
+    call->ResetRefs();
+  }
+  call->max_receive_ = static_cast<uint32_t>(channel->max_receive());
+  call->max_send_ = channel->max_send();
+  call->context_ = context;
+  call->path_ = method.name();
+  call->tag_ = method.channel_tag() != 0
+                   ? method.channel_tag()
+                   : channel->RegisterMethod(method.name());
+  call->channel_ = std::move(channel);
+  call->ops_.Reset(sink, sink == nullptr ? nullptr : &Executor::Process());
+  ClientContextAccess::Bind(context, call);
+  return RefPtr<NearClientCall>::Adopt(call);
+}
+
+void NearClientCall::OnUnreferenced() {
+  session_.reset();
+  previous_.reset();
+  channel_.reset();
+  session_seen_.store(nullptr, std::memory_order_relaxed);
+  cancel_requested_.store(false, std::memory_order_relaxed);
+  ResetStreams();
+  timeout_ns_ = 0;
+  define_alias_ = half_close_ = half_close_sent_ = false;
+  metadata_ = {};
+  deadline_ = Deadline();
+  has_monotonic_deadline_ = false;
+  opened_ = refused_ = initial_here_ = final_ = draining_ = false;
+  code_ = StatusCode::OK;
+  text_.clear();
+  details_.clear();
+  initial_frame_.clear(kKeepBuffer);
+  status_frame_.clear(kKeepBuffer);
+  spare_.clear(kKeepBuffer);
+  message_.clear(kKeepBuffer);
+  initial_block_ = trailing_block_ = {};
+  into_ = reply_into_ = {};
+  status_ = nullptr;
+  if (!call_cache.Keep(this)) delete this;
+}
+
+Deadline NearClientCall::deadline() {
+  if (!has_monotonic_deadline_) {
+    has_monotonic_deadline_ = true;
+    const auto wall = context_->deadline();
+    if (wall != std::chrono::system_clock::time_point::max()) {
+      deadline_ =
+          Deadline::After(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                              wall - std::chrono::system_clock::now())
+                              .count());
+    }
+  }
+  return deadline_;
+}
+
+bool NearClientCall::wait_for_ready() const {
+  return ClientContextAccess::wait_for_ready(*context_);
+}
+
+std::string NearClientCall::peer() const {
+  return session_ == nullptr ? std::string() : session_->PeerName();
+}
+
+// --- Starting ---
+
+bool NearClientCall::Prepare() {
+  const MetadataBlock& metadata = ClientContextAccess::metadata(*context_);
+  if (!metadata.empty()) {
+    std::string problem = metadata.Problem();
+    if (!problem.empty()) {
+      EndUnattached(INTERNAL, std::move(problem));
+      return false;
+    }
+    metadata_ = metadata.bytes();
+  }
+  const auto wall = context_->deadline();
+  if (wall != std::chrono::system_clock::time_point::max()) {
+    const int64_t left = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                             wall - std::chrono::system_clock::now())
+                             .count();
+    if (left <= 0) {
+      EndUnattached(DEADLINE_EXCEEDED, "Deadline Exceeded");
+      return false;
+    }
+    timeout_ns_ = static_cast<uint64_t>(left);
+  }
+  if (cancel_requested()) {
+    EndUnattached(CANCELLED, "CANCELLED");
+    return false;
+  }
+  return true;
+}
+
+bool NearClientCall::Attach(OutMessage message, bool half_close, bool corked) {
+  for (;;) {
+    absl::StatusOr<std::shared_ptr<ClientSession>> acquired =
+        channel_->Acquire(this);
+    if (!acquired.ok()) {
+      EndUnattached(static_cast<StatusCode>(acquired.status().raw_code()),
+                    std::string(acquired.status().message()));
+      return false;
+    }
+    previous_ = std::move(session_);
+    session_ = *std::move(acquired);
+    session_seen_.store(session_.get());
+    // False: it broke since; nothing of the call was sent there.
+    if (session_->Start(this, message, half_close, corked)) break;
+  }
+  if (cancel_requested()) session_->Cancel(this, CANCELLED, "CANCELLED");
+  return true;
+}
+
+void NearClientCall::EndUnattached(StatusCode code, std::string text) {
+  ended_ = true;
+  SetFinal(code, text, {});
+}
+
+void NearClientCall::Start(OutMessage message, bool half_close, bool corked) {
+  deadline();
+  if (message && max_send_ >= 0 &&
+      message.size(message.message) > static_cast<size_t>(max_send_)) {
+    EndUnattached(
+        RESOURCE_EXHAUSTED,
+        absl::StrCat("Sent message larger than max (",
+                     message.size(message.message), " vs. ", max_send_, ")"));
+    return;
+  }
+  if (!Prepare()) return;
+  if (!ops_.has_sink() || channel_->Ready()) {
+    Attach(message, half_close, corked);
+    return;
+  }
+  // Connecting may take long: not on a thread that expects to go on.
+  attach_task_.has_message = static_cast<bool>(message);
+  if (message) SerializeTo(message, &attach_task_.message);
+  attach_task_.half_close = half_close;
+  attach_task_.corked = corked;
+  attaching_.store(true);
+  Ref();
+  Executor::Process().Submit(&attach_task_);
+}
+
+void NearClientCall::AttachTask::Run() {
+  const RefPtr<NearClientCall> self = RefPtr<NearClientCall>::Adopt(call);
+  call->Attach(has_message ? BufferMessage(message) : OutMessage(), half_close,
+               corked);
+  for (;;) {
+    std::vector<std::function<void()>> operations;
+    {
+      MutexLock lock(&call->deferred_mu_);
+      if (call->deferred_.empty()) {
+        call->attaching_.store(false);
+        return;
+      }
+      operations.swap(call->deferred_);
+    }
+    for (const auto& operation : operations) operation();
+  }
+}
+
+bool NearClientCall::Defer(std::function<void()> operation) {
+  MutexLock lock(&deferred_mu_);
+  if (!attaching_.load()) return false;
+  deferred_.push_back(std::move(operation));
+  return true;
+}
+
+Status NearClientCall::Unary(OutMessage request, InMessage response) {
+  const size_t size = max_send_ < 0 ? 0 : request.size(request.message);
+  if (max_send_ >= 0 && size > static_cast<size_t>(max_send_)) {
+    return Status(RESOURCE_EXHAUSTED,
+                  absl::StrCat("Sent message larger than max (", size, " vs. ",
+                               max_send_, ")"));
+  }
+  bool retried = false;
+  for (;;) {
+    if (!Prepare()) return FinalStatus();
+    wants_message_ = true;
+    reply_into_ = response;
+    ops_.Begin(Op::kFinish);
+    if (!Attach(request, /*half_close=*/true, /*corked=*/false)) {
+      return FinalStatus();
+    }
+    session_->Await(this, Op::kFinish);
+    ops_.TakeResult(Op::kFinish);  // With the reply parsed.
+    if (!refused_ || retried || code_ != UNAVAILABLE) break;
+    // No handler saw it: once more, on another connection.
+    retried = true;
+    const uint32_t max_receive = max_receive_;
+    ResetStreams();
+    max_receive_ = max_receive;
+    opened_ = refused_ = final_ = half_close_sent_ = false;
+    text_.clear();
+  }
+  return FinalStatus();
+}
+
+// The call has left its session: nobody else looks at it now.
+void NearClientCall::ParseReply() {
+  if (code_ != StatusCode::OK || !reply_into_) return;
+  if (in_.empty()) {
+    code_ = INTERNAL;
+    text_ = "the call ended without a reply";
+    return;
+  }
+  message_ = in_.pop();
+  if (!reply_into_.parse(reply_into_.message, &message_, 0, message_.size())) {
+    code_ = INTERNAL;
+    text_ = "the reply is not a message of the expected type";
+  }
+}
+
+void NearClientCall::Cancel() {
+  cancel_requested_.store(true);
+  ClientSession* session = session_seen_.load();
+  if (session != nullptr) {
+    session->Cancel(this, CANCELLED, "CANCELLED");
+  } else if (channel_ != nullptr) {
+    channel_->InterruptAcquire();
+  }
+}
+
+// --- Operations ---
+
+void NearClientCall::Write(OutMessage message, WriteOptions options) {
+  if (attaching_.load() && Defer([=, this] { WriteNow(message, options); })) {
+    return;
+  }
+  WriteNow(message, options);
+}
+
+void NearClientCall::WriteNow(OutMessage message, WriteOptions options) {
+  const size_t size = message.size(message.message);
+  if (session_ != nullptr && max_send_ >= 0 &&
+      size > static_cast<size_t>(max_send_)) {
+    session_->Cancel(this, RESOURCE_EXHAUSTED,
+                     absl::StrCat("Sent message larger than max (", size,
+                                  " vs. ", max_send_, ")"));
+  }
+  if (session_ == nullptr) {
+    ops_.Begin(Op::kWrite);
+    ops_.Complete(Op::kWrite, false);
+    return;
+  }
+  MutexLock lock(&session_->mu);
+  ops_.Begin(Op::kWrite);
+  if (!ended_ && !half_close_) {
+    if (options.is_last_message()) half_close_ = true;
+    Enqueue(message, size);
+    session_->QueueLocked(this);
+    session_->PumpLocked();
+  }
+  OnProgress();
+}
+
+void NearClientCall::WritesDone() {
+  if (attaching_.load() && Defer([=, this] { WritesDoneNow(); })) {
+    return;
+  }
+  WritesDoneNow();
+}
+
+void NearClientCall::WritesDoneNow() {
+  if (session_ == nullptr) {
+    ops_.Begin(Op::kWritesDone);
+    ops_.Complete(Op::kWritesDone, false);
+    return;
+  }
+  MutexLock lock(&session_->mu);
+  ops_.Begin(Op::kWritesDone);
+  if (!ended_) {
+    half_close_ = true;
+    session_->QueueLocked(this);
+    session_->PumpLocked();
+  }
+  OnProgress();
+}
+
+void NearClientCall::ReadInitialMetadata() {
+  if (attaching_.load() && Defer([=, this] { ReadInitialMetadataNow(); })) {
+    return;
+  }
+  ReadInitialMetadataNow();
+}
+
+void NearClientCall::ReadInitialMetadataNow() {
+  if (session_ == nullptr) {
+    ops_.Begin(Op::kInitialMetadata);
+    ops_.Complete(Op::kInitialMetadata, false);
+    return;
+  }
+  MutexLock lock(&session_->mu);
+  ops_.Begin(Op::kInitialMetadata);
+  // What was corked must not wait for a message that waits for the reply.
+  if (!ended_ && id_ == 0) {
+    session_->QueueLocked(this);
+    session_->PumpLocked();
+  }
+  OnProgress();
+}
+
+void NearClientCall::Read(InMessage into) {
+  if (attaching_.load() && Defer([=, this] { ReadNow(into); })) {
+    return;
+  }
+  ReadNow(into);
+}
+
+void NearClientCall::ReadNow(InMessage into) {
+  into_ = into;
+  if (session_ == nullptr) {
+    ops_.Begin(Op::kRead);
+    ops_.Complete(Op::kRead, false);
+    return;
+  }
+  MutexLock lock(&session_->mu);
+  ops_.Begin(Op::kRead);
+  wants_message_ = true;
+  if (in_message_) Grant(session_.get());
+  OnProgress();
+  session_->PumpLocked();
+}
+
+void NearClientCall::Finish(Status* status, InMessage reply) {
+  if (attaching_.load() && Defer([=, this] { FinishNow(status, reply); })) {
+    return;
+  }
+  FinishNow(status, reply);
+}
+
+void NearClientCall::FinishNow(Status* status, InMessage reply) {
+  status_ = status;
+  reply_into_ = reply;
+  if (session_ == nullptr) {
+    ops_.Begin(Op::kFinish);
+    ops_.Complete(Op::kFinish, true);
+    return;
+  }
+  MutexLock lock(&session_->mu);
+  ops_.Begin(Op::kFinish);
+  if (reply || !ops_.has_sink()) {
+    // Without a place for it, what still comes makes room for the status.
+    draining_ = !reply;
+    wants_message_ = true;
+    if (in_message_) Grant(session_.get());
+  }
+  OnProgress();
+  session_->PumpLocked();
+}
+
+bool NearClientCall::Wait(Op op) {
+  if (session_ != nullptr) session_->Await(this, op);
+  return ops_.TakeResult(op);
+}
+
+bool NearClientCall::NextMessageSize(uint32_t* size) {
+  // gRPC allows an upper bound.
+  *size = max_receive_;
+  return true;
+}
+
+bool NearClientCall::Settle(Op op, bool ok) {
+  if (op == Op::kFinish) {
+    ParseReply();
+    if (status_ != nullptr) *std::exchange(status_, nullptr) = FinalStatus();
+    return true;
+  }
+  if (op != Op::kRead || !ok) return ok;
+  const InMessage into = into_;
+  const bool parsed = into.parse(into.message, &message_, 0, message_.size());
+  {
+    MutexLock lock(&session_->mu);
+    session_->RecycleLocked(std::move(message_));
+  }
+  if (!parsed) {
+    session_->Cancel(this, INTERNAL,
+                     "a message received is not of the expected type");
+  }
+  return parsed;
+}
+
+Status NearClientCall::FinalStatus() const {
+  return code_ == StatusCode::OK ? Status() : Status(code_, text_, details_);
+}
+
+}  // namespace nearcall::internal

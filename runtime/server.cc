@@ -1,0 +1,44 @@
+#include <nearcall/server.h>
+
+#include "runtime/deadline.h"
+#include "runtime/fd.h"
+#include "runtime/lend.h"
+#include "runtime/server_core.h"
+
+namespace nearcall {
+
+Server::Server(std::unique_ptr<internal::ServerCore> core)
+    : core_(std::move(core)) {}
+
+// In a forked child the threads are not here, and what they held is not ours.
+Server::~Server() {
+  if (!core_->OfThisProcess()) core_.release();
+}
+
+void Server::Wait() {
+  internal::AboutToBlock();
+  core_->Wait();
+}
+
+void Server::Shutdown() {
+  internal::AboutToBlock();
+  core_->Shutdown(internal::Deadline::Never());
+}
+
+void Server::ShutdownUntil(std::chrono::system_clock::time_point deadline) {
+  using std::chrono::system_clock;
+  internal::AboutToBlock();
+  core_->Shutdown(
+      deadline == system_clock::time_point::max()
+          ? internal::Deadline::Never()
+          : internal::Deadline::After(
+                std::chrono::duration_cast<std::chrono::nanoseconds>(
+                    deadline - system_clock::now())
+                    .count()));
+}
+
+std::vector<std::string> Server::addresses() const {
+  return core_->addresses();
+}
+
+}  // namespace nearcall

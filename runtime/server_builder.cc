@@ -1,0 +1,102 @@
+#include <nearcall/server_builder.h>
+#include <nearcall/service.h>
+
+#include <cstdio>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "runtime/method_table.h"
+#include "runtime/server_core.h"
+#include "runtime/target.h"
+#include "runtime/transport.h"
+
+namespace nearcall {
+namespace {
+constexpr int kDefaultSpinMicros = 50;
+}
+
+ServerBuilder& ServerBuilder::AddListeningPort(
+    const std::string& target, std::shared_ptr<ServerCredentials> credentials,
+    int* selected_port) {
+  ports_.push_back({target, std::move(credentials), selected_port});
+  return *this;
+}
+
+ServerBuilder& ServerBuilder::RegisterService(Service* service) {
+  return RegisterService(std::string(), service);
+}
+
+ServerBuilder& ServerBuilder::RegisterService(const std::string& host,
+                                              Service* service) {
+  services_.push_back({host, service});
+  return *this;
+}
+
+absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::Start() {
+  for (const Port& port : ports_) {
+    if (port.selected_port != nullptr) *port.selected_port = 0;
+  }
+  auto methods = std::make_unique<internal::MethodTable>();
+  absl::Status problem;
+  for (const Registration& registration : services_) {
+    internal::ServiceAccess::ForEachMethod(
+        *registration.service, [&](const internal::RpcServiceMethod& method) {
+          if (method.handler() == nullptr) return;
+          if (!methods->Add(registration.host, method.name(),
+                            method.handler())) {
+            problem = absl::AlreadyExistsError(absl::StrCat(
+                "two registered services have the method ", method.name()));
+          }
+        });
+  }
+  if (!problem.ok()) return problem;
+  std::vector<internal::Port> ports;
+  for (const Port& port : ports_) {
+    if (port.credentials == nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(port.target, ": invalid credentials (null)"));
+    }
+    absl::StatusOr<internal::Target> target =
+        internal::ParseTarget(port.target);
+    if (!target.ok()) return target.status();
+    absl::StatusOr<std::unique_ptr<internal::Listener>> listener =
+        internal::FindTransport(target->scheme)->listen(*target);
+    if (!listener.ok()) return listener.status();
+    internal::Port listening;
+    listening.address = (*listener)->address();
+    listening.spin_micros =
+        target->options.has_spin_micros()
+            ? static_cast<int>(target->options.spin_micros())
+            : kDefaultSpinMicros;
+    listening.listener = *std::move(listener);
+    ports.push_back(std::move(listening));
+  }
+  std::vector<int> selected;
+  for (const internal::Port& port : ports) {
+    selected.push_back(port.listener->port());
+  }
+  internal::ServerCore::Limits limits;
+  limits.max_receive = max_receive_ < 0 ? -1 : max_receive_;
+  limits.max_send = max_send_ < 0 ? -1 : max_send_;
+  limits.max_threads = max_threads_;
+  auto core =
+      std::make_unique<internal::ServerCore>(limits, std::move(methods));
+  absl::Status started = core->Start(std::move(ports));
+  if (!started.ok()) return started;
+  for (size_t i = 0; i < ports_.size(); ++i) {
+    if (ports_[i].selected_port != nullptr) {
+      *ports_[i].selected_port = selected[i];
+    }
+  }
+  return std::unique_ptr<Server>(new Server(std::move(core)));
+}
+
+std::unique_ptr<Server> ServerBuilder::BuildAndStart() {
+  absl::StatusOr<std::unique_ptr<Server>> server = Start();
+  if (server.ok()) return *std::move(server);
+  std::fprintf(stderr, "nearcall: the server did not start: %s\n",
+               server.status().ToString().c_str());
+  return nullptr;
+}
+
+}  // namespace nearcall

@@ -1,0 +1,136 @@
+#include "runtime/server_core.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <thread>
+#include <utility>
+
+#include "runtime/epoll_waiter.h"
+#include "runtime/fd.h"
+
+namespace nearcall::internal {
+namespace {
+
+constexpr int64_t kComplainMillis = 10'000;
+
+int Cores() {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+}  // namespace
+
+ServerCore::ServerCore(const Limits& limits,
+                       std::unique_ptr<MethodTable> methods)
+    : limits_(limits),
+      methods_(std::move(methods)),
+      generation_(ForkGeneration()),
+      executor_(std::make_unique<Executor>(Cores(), limits.max_threads)) {}
+
+absl::Status ServerCore::Start(std::vector<Port> ports) {
+  // One poller for all that have descriptors, one for each other kind.
+  absl::StatusOr<std::unique_ptr<EpollWaiter>> epoll = EpollWaiter::Create();
+  if (!epoll.ok()) return epoll.status();
+  pollers_.push_back(
+      std::make_unique<Poller>(*std::move(epoll), nullptr, this, &watchdog_));
+  for (Port& port : ports) {
+    addresses_.push_back(port.address);
+    Poller* poller = pollers_.front().get();
+    if (Waiter* waiter = port.listener->waiter()) {
+      pollers_.push_back(
+          std::make_unique<Poller>(nullptr, waiter, this, &watchdog_));
+      poller = pollers_.back().get();
+    }
+    poller->AddPort(std::move(port));
+  }
+  std::vector<Poller*> watched;
+  for (const auto& poller : pollers_) watched.push_back(poller.get());
+  absl::Status started = watchdog_.Start(std::move(watched));
+  for (const auto& poller : pollers_) {
+    if (started.ok()) started = poller->Start();
+  }
+  if (!started.ok()) Shutdown(Deadline::Now());
+  return started;
+}
+
+ServerCore::~ServerCore() {
+  Shutdown(Deadline::Never());
+  WaitForCalls(Deadline::Never());
+  // Its threads return through the pollers.
+  executor_.reset();
+}
+
+bool ServerCore::OfThisProcess() const {
+  return generation_ == ForkGeneration();
+}
+
+bool ServerCore::BeginCall() {
+  calls_.fetch_add(1);
+  if (!refusing_.load()) return true;
+  EndCall();
+  return false;
+}
+
+// Once the count can be waited for it changes under the mutex only: whoever
+// sees it at zero may destroy this.
+void ServerCore::EndCall() {
+  if (!refusing_.load()) {
+    calls_.fetch_sub(1);
+    return;
+  }
+  MutexLock lock(&mu_);
+  calls_.fetch_sub(1);
+  changed_.SignalAll();
+}
+
+void ServerCore::WaitForCalls(Deadline deadline) {
+  MutexLock lock(&mu_);
+  Deadline complain = Deadline::AfterMillis(kComplainMillis);
+  while (calls_.load() != 0 && !deadline.passed()) {
+    // A call that ended while the refusal began has told nobody.
+    changed_.WaitUntil(&mu_, std::min(deadline, Deadline::AfterMillis(10)));
+    if (!complain.passed()) continue;
+    complain = Deadline::AfterMillis(kComplainMillis);
+    std::fprintf(stderr,
+                 "nearcall: the server waits for %lld call(s) to end; a "
+                 "handler that waits for something should look at "
+                 "IsCancelled()\n",
+                 static_cast<long long>(calls_.load()));
+  }
+}
+
+void ServerCore::Shutdown(Deadline deadline) {
+  if (!OfThisProcess()) return;
+  {
+    MutexLock lock(&mu_);
+    if (shutting_down_) {
+      while (!shut_down_) changed_.Wait(&mu_);
+      return;
+    }
+    shutting_down_ = true;
+  }
+  refusing_.store(true);
+  for (const auto& poller : pollers_) poller->StopListening();
+  for (const auto& poller : pollers_) {
+    poller->ForEachSession([](ServerSession& session) {
+      session.GoAway("the server is shutting down");
+    });
+  }
+  WaitForCalls(deadline);
+  for (const auto& poller : pollers_) {
+    poller->ForEachSession([](ServerSession& session) {
+      session.CancelAll("the server has shut down");
+    });
+  }
+  for (const auto& poller : pollers_) poller->Stop();
+  watchdog_.Stop();
+  MutexLock lock(&mu_);
+  shut_down_ = true;
+  changed_.SignalAll();
+}
+
+void ServerCore::Wait() {
+  MutexLock lock(&mu_);
+  while (!shut_down_) changed_.Wait(&mu_);
+}
+
+}  // namespace nearcall::internal

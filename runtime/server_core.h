@@ -1,0 +1,72 @@
+// A running server: its ports, pollers, executor and watchdog, and how it ends.
+#ifndef NEARCALL_RUNTIME_SERVER_CORE_H_
+#define NEARCALL_RUNTIME_SERVER_CORE_H_
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "runtime/deadline.h"
+#include "runtime/executor.h"
+#include "runtime/method_table.h"
+#include "runtime/poller.h"
+#include "runtime/server_session.h"
+#include "runtime/sync.h"
+#include "runtime/watchdog.h"
+
+namespace nearcall::internal {
+
+class ServerCore final : public CallAdmission {
+ public:
+  struct Limits {
+    int max_receive = 4 * 1024 * 1024;  ///< Bytes; -1: none.
+    int max_send = -1;
+    int max_threads = 256;
+  };
+  ServerCore(const Limits& limits, std::unique_ptr<MethodTable> methods);
+  ~ServerCore();
+
+  /// Takes the ports and begins to serve.
+  absl::Status Start(std::vector<Port> ports);
+  /// Drains until the deadline, then cancels. Idempotent; any thread.
+  void Shutdown(Deadline deadline);
+  /// Until Shutdown has ended.
+  void Wait();
+  /// False in a process forked after the server was made.
+  bool OfThisProcess() const;
+  const std::vector<std::string>& addresses() const { return addresses_; }
+
+  const MethodTable& methods() const override { return *methods_; }
+  Executor& executor() override { return *executor_; }
+  uint32_t max_receive() const override {
+    return static_cast<uint32_t>(limits_.max_receive);
+  }
+  int max_send() const override { return limits_.max_send; }
+  bool BeginCall() override;
+  void EndCall() override;
+
+ private:
+  void WaitForCalls(Deadline deadline);
+
+  const Limits limits_;
+  const std::unique_ptr<MethodTable> methods_;
+  const uint32_t generation_;
+  std::vector<std::string> addresses_;
+
+  Mutex mu_;
+  CondVar changed_;
+  bool shut_down_ ABSL_GUARDED_BY(mu_) = false;
+  bool shutting_down_ ABSL_GUARDED_BY(mu_) = false;
+  std::atomic<bool> refusing_{false};
+  std::atomic<int64_t> calls_{0};
+
+  std::unique_ptr<Executor> executor_;
+  Watchdog watchdog_;
+  std::vector<std::unique_ptr<Poller>> pollers_;
+};
+
+}  // namespace nearcall::internal
+
+#endif  // NEARCALL_RUNTIME_SERVER_CORE_H_
