@@ -1,7 +1,7 @@
+// clang-format off
 // The raw floor: round trips of BYTES bytes between two processes by one mechanism with nothing
 // above it, each timed. MODE: shm (spins on a flag), futex, unix, pipe (a fifo is one), sysv, tcp.
-// "spin" polls instead of blocking; PACE: microseconds of rest before each call. One page, to read.
-// clang-format off
+// "spin" polls instead of blocking; PACE: microseconds of rest before each call.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

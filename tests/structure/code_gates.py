@@ -82,7 +82,7 @@ def no_timed_waits_on_the_wall_clock(tree):
 def no_wall_clock(tree):
     paths = [p for p in tree.cpp(*LIBRARY) if not MAY_READ_WALL_CLOCK.match(p)]
     yield from _search(tree, paths,
-                       r"\bsystem_clock\b|\bCLOCK_REALTIME\b|\bgettimeofday\b|\bhigh_resolution_clock\b"
+                       r"\bsystem_clock\s*::\s*now\b|\bCLOCK_REALTIME\b|\bgettimeofday\b|\bhigh_resolution_clock\b"
                        r"|\babsl::Now\b|(?<![\w.>:])time\s*\(\s*(nullptr|NULL|0|&)",
                        "the library's clock is monotonic; use runtime/deadline.h")
 
