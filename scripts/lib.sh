@@ -36,16 +36,19 @@ as_root() {
 install_packages() {
   command -v dpkg-query >/dev/null || fail 'this is not a Debian system' \
     "Install what these Debian packages hold, then run the build by hand: $*"
-  local package missing=()
-  for package in "$@"; do
+  local package log missing=()
+  for package in $(printf '%s\n' "$@" | sort -u); do
     [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
       missing+=("$package")
   done
   [[ ${#missing[@]} -gt 0 ]] || return 0
   say "Installing ${missing[*]}"
-  as_root apt-get update -qq </dev/null
-  as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null
+  log=$(as_root apt-get update -qq 2>&1 </dev/null &&
+    as_root env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -y -qq --no-install-recommends "${missing[@]}" 2>&1 </dev/null) || {
+    printf '%s\n' "$log" >&2
+    fail 'apt-get failed' 'Check the network and /etc/apt/sources.list, then run this again.'
+  }
 }
 
 # configure PRESET [CMAKE-ARGUMENT...]: quiet unless it fails.
