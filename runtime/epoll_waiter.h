@@ -10,6 +10,8 @@
 #ifndef NEARCALL_RUNTIME_EPOLL_WAITER_H_
 #define NEARCALL_RUNTIME_EPOLL_WAITER_H_
 
+#include <sys/epoll.h>
+
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -53,8 +55,7 @@ class EpollWaiter final : public Waiter {
   bool Watch(uint32_t slot, const std::array<Pollable, 2>& wanted)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Forget(const void* key);
-  size_t Collect(std::span<const struct epoll_event> events,
-                 std::span<void*> ready);
+  size_t Collect(std::span<const epoll_event> events, std::span<void*> ready);
 
   Fd epoll_;
   Fd wake_;
