@@ -3,10 +3,9 @@
 #ifndef NEARCALL_TRANSPORTS_PEER_POLICY_H_
 #define NEARCALL_TRANSPORTS_PEER_POLICY_H_
 
-#include <string_view>
-
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "runtime/link.h"
 
 namespace nearcall::internal {
@@ -17,8 +16,8 @@ absl::StatusOr<PeerIds> UnixPeerIds(int fd);
 
 /// OK when the peer runs under our own effective uid; else PERMISSION_DENIED
 /// that names both. An unknown uid is refused. `role` is "client" or "server".
-absl::Status CheckPeer(const PeerIds& peer, std::string_view role,
-                       std::string_view address);
+absl::Status CheckPeer(const PeerIds& peer, absl::string_view role,
+                       absl::string_view address);
 
 }  // namespace nearcall::internal
 

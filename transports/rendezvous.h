@@ -15,10 +15,10 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "runtime/fd.h"
 
 namespace nearcall::internal {
@@ -38,16 +38,16 @@ absl::StatusOr<std::string> RuntimeDirectory(Side side);
 /// runtime directory. INVALID_ARGUMENT says which rule of names was broken.
 /// `scheme` is for messages. `suffix` keeps the names of different schemes
 /// apart ("" for sockets, whose names users spell out).
-absl::StatusOr<std::string> ResolveName(Side side, std::string_view scheme,
-                                        std::string_view rest,
-                                        std::string_view suffix);
+absl::StatusOr<std::string> ResolveName(Side side, absl::string_view scheme,
+                                        absl::string_view rest,
+                                        absl::string_view suffix);
 
 /// INVALID_ARGUMENT, with the path and its length, when `path` does not fit
 /// into sockaddr_un.
-absl::Status CheckSocketPath(std::string_view path);
+absl::Status CheckSocketPath(absl::string_view path);
 
 /// How "nobody there" messages end: what to do about it.
-std::string NoServerAdvice(std::string_view path);
+std::string NoServerAdvice(absl::string_view path);
 
 /// Owns the name of the object at a path. Movable; empty after a move. Used by
 /// one thread at a time. A forked child holds nothing: its copy of the
