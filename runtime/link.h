@@ -152,6 +152,10 @@ class Link {
   /// Fires on the peer's death or close only, never on traffic; armed or not.
   /// fd -1: the listener's own Waiter (server) or Sleep (client) reports it.
   virtual Pollable DeathFd() const = 0;
+  /// A Waiter saw a hang-up on one of the descriptors. Their last edge has
+  /// passed, so from here on Peek says kAgain only after a fresh look. Any
+  /// thread.
+  virtual void HungUp() {}
 
   // --- The end ---
 

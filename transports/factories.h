@@ -1,0 +1,19 @@
+// The make_dialer and listen functions of every transport, for the table in
+// registry.cc. Their contracts are those of Transport (runtime/transport.h).
+#ifndef NEARCALL_TRANSPORTS_FACTORIES_H_
+#define NEARCALL_TRANSPORTS_FACTORIES_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "runtime/transport.h"
+
+namespace nearcall::internal {
+
+// unix.cc: the schemes unix and unix-abstract.
+absl::StatusOr<std::unique_ptr<Dialer>> MakeUnixDialer(const Target& target);
+absl::StatusOr<std::unique_ptr<Listener>> ListenUnix(const Target& target);
+
+}  // namespace nearcall::internal
+
+#endif  // NEARCALL_TRANSPORTS_FACTORIES_H_

@@ -1,0 +1,24 @@
+#include "runtime/transport.h"
+#include "transports/factories.h"
+
+namespace nearcall::internal {
+namespace {
+
+// One line a scheme, in the order in which messages list them.
+constexpr Transport kTransports[] = {
+    {"unix", &MakeUnixDialer, &ListenUnix},
+    {"unix-abstract", &MakeUnixDialer, &ListenUnix},
+};
+
+}  // namespace
+
+std::span<const Transport> Transports() { return kTransports; }
+
+const Transport* FindTransport(std::string_view scheme) {
+  for (const Transport& transport : kTransports) {
+    if (transport.scheme == scheme) return &transport;
+  }
+  return nullptr;
+}
+
+}  // namespace nearcall::internal

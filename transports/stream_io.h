@@ -1,0 +1,43 @@
+// The system calls of byte streams: sockets and pipes behind one face. Nothing
+// here blocks, and no SIGPIPE reaches the application, whose disposition of it
+// is left alone.
+#ifndef NEARCALL_TRANSPORTS_STREAM_IO_H_
+#define NEARCALL_TRANSPORTS_STREAM_IO_H_
+
+#include <sys/types.h>
+
+#include <cstddef>
+
+#include "absl/status/status.h"
+
+namespace nearcall::internal {
+
+enum class StreamKind { kSocket, kPipe };
+
+/// What fstat says; anything but a socket is treated as a pipe.
+StreamKind KindOf(int fd);
+
+/// As recv and send with MSG_DONTWAIT, EINTR retried. A pipe must be
+/// non-blocking.
+ssize_t ReadSome(int fd, StreamKind kind, void* data, size_t size);
+ssize_t WriteSome(int fd, StreamKind kind, const void* data, size_t size);
+
+/// Ends our sending on `fd` while other threads may be using the number: the
+/// number stays open until its owner closes it. What was written still arrives.
+void EndWriting(int fd, StreamKind kind);
+
+/// Makes EndWriting for pipes possible whatever happens to the process's limits
+/// later.
+absl::Status PrepareEndWriting();
+
+/// Makes whoever waits for our own reading end `fd` of a pipe look, by a byte
+/// that nobody will use.
+void WakePipeReader(int fd);
+
+/// Reads and drops what a socket still holds: a socket that is closed with
+/// unread bytes resets its connection, and what was sent may be lost.
+void DiscardUnread(int fd);
+
+}  // namespace nearcall::internal
+
+#endif  // NEARCALL_TRANSPORTS_STREAM_IO_H_

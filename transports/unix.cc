@@ -1,0 +1,125 @@
+// The schemes unix: (a file) and unix-abstract: (a name of Linux's own).
+#include <string>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "transports/factories.h"
+#include "transports/fd_link.h"
+#include "transports/options.h"
+#include "transports/unix_socket.h"
+
+namespace nearcall::internal {
+namespace {
+
+struct UnixTarget {
+  UnixAddress address;
+  FdLinkOptions link;
+};
+
+absl::StatusOr<UnixAddress> ParseAddress(const Target& target, Side side) {
+  UnixAddress address;
+  absl::string_view rest = target.rest;
+  if (target.scheme == "unix-abstract") {
+    if (rest.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the name in '", target.uri, "' is missing: write ",
+                       target.scheme, ":NAME"));
+    }
+    address.abstract = true;
+    address.path = std::string(rest);
+  } else {
+    if (absl::ConsumePrefix(&rest, "//") && !absl::StartsWith(rest, "/")) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("'", target.uri,
+                       "' names a host; a Unix socket is on this machine: "
+                       "write unix:///PATH, unix:/PATH or unix:NAME"));
+    }
+    absl::StatusOr<std::string> path = ResolveName(side, "unix", rest, "");
+    if (!path.ok()) return path.status();
+    address.path = *std::move(path);
+  }
+  if (absl::Status status = CheckSocketPath(address.path); !status.ok()) {
+    return status;
+  }
+  return address;
+}
+
+absl::StatusOr<UnixTarget> Parse(const Target& target, Side side) {
+  const absl::StatusOr<uint32_t> frame_bytes = FrameBytes(target);
+  if (!frame_bytes.ok()) return frame_bytes.status();
+  absl::StatusOr<UnixAddress> address = ParseAddress(target, side);
+  if (!address.ok()) return address.status();
+  UnixTarget result;
+  result.link.info.scheme = target.scheme;
+  result.link.info.address = address->path;
+  result.link.info.max_frame = *frame_bytes;
+  result.address = *std::move(address);
+  return result;
+}
+
+std::unique_ptr<Link> MakeLink(ConnectedSocket socket, FdLinkOptions options) {
+  options.info.peer = socket.peer;
+  return MakeSocketLink(std::move(socket.fd), std::move(options));
+}
+
+class UnixDialer final : public Dialer {
+ public:
+  explicit UnixDialer(UnixTarget target) : target_(std::move(target)) {}
+
+  absl::StatusOr<std::unique_ptr<Link>> Dial(Deadline deadline,
+                                             int interrupt_fd) override {
+    absl::StatusOr<ConnectedSocket> socket =
+        ConnectUnix(target_.address, deadline, interrupt_fd);
+    if (!socket.ok()) return socket.status();
+    return MakeLink(*std::move(socket), target_.link);
+  }
+
+ private:
+  const UnixTarget target_;
+};
+
+class UnixListener final : public Listener {
+ public:
+  UnixListener(UnixTarget target, std::unique_ptr<UnixListenSocket> socket)
+      : link_(std::move(target.link)),
+        address_(absl::StrCat(link_.info.scheme, ":", link_.info.address)),
+        socket_(std::move(socket)),
+        incoming_(socket_->incoming()) {}
+
+  const std::string& address() const override { return address_; }
+  Pollable incoming() const override { return incoming_; }
+  absl::StatusOr<std::unique_ptr<Link>> Accept() override {
+    absl::StatusOr<ConnectedSocket> socket = socket_->Accept();
+    if (!socket.ok()) return socket.status();
+    if (!socket->fd) return nullptr;
+    return MakeLink(*std::move(socket), link_);
+  }
+  void Close() override { socket_->Close(); }
+
+ private:
+  const FdLinkOptions link_;
+  const std::string address_;
+  const std::unique_ptr<UnixListenSocket> socket_;
+  const Pollable incoming_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Dialer>> MakeUnixDialer(const Target& target) {
+  absl::StatusOr<UnixTarget> parsed = Parse(target, Side::kClient);
+  if (!parsed.ok()) return parsed.status();
+  return std::make_unique<UnixDialer>(*std::move(parsed));
+}
+
+absl::StatusOr<std::unique_ptr<Listener>> ListenUnix(const Target& target) {
+  absl::StatusOr<UnixTarget> parsed = Parse(target, Side::kServer);
+  if (!parsed.ok()) return parsed.status();
+  absl::StatusOr<std::unique_ptr<UnixListenSocket>> socket =
+      UnixListenSocket::Listen(parsed->address);
+  if (!socket.ok()) return socket.status();
+  return std::make_unique<UnixListener>(*std::move(parsed), *std::move(socket));
+}
+
+}  // namespace nearcall::internal

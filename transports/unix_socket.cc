@@ -1,0 +1,315 @@
+#include "transports/unix_socket.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "transports/peer_policy.h"
+
+namespace nearcall::internal {
+namespace {
+
+constexpr int kBacklog = 1024;
+constexpr int64_t kPauseNanos = 100'000'000;
+// A full backlog is the server's to empty, and the kernel does not say when.
+constexpr int64_t kFirstRetryNanos = 200'000;
+constexpr int64_t kLastRetryNanos = 10'000'000;
+
+struct SocketAddress {
+  sockaddr_un storage{};
+  socklen_t size = 0;
+  const sockaddr* get() const {
+    return reinterpret_cast<const sockaddr*>(&storage);
+  }
+};
+
+absl::StatusOr<SocketAddress> ToSocketAddress(const UnixAddress& address) {
+  if (absl::Status status = CheckSocketPath(address.path); !status.ok()) {
+    return status;
+  }
+  SocketAddress result;
+  result.storage.sun_family = AF_UNIX;
+  // An abstract name follows a NUL and is not ended by one.
+  memcpy(result.storage.sun_path + (address.abstract ? 1 : 0),
+         address.path.data(), address.path.size());
+  result.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) +
+                                       address.path.size() + 1);
+  return result;
+}
+
+std::string Describe(const UnixAddress& address) {
+  return address.abstract ? absl::StrCat("abstract socket @", address.path)
+                          : address.path;
+}
+
+absl::StatusOr<Fd> NewSocket() {
+  Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (fd) return fd;
+  const std::string text =
+      absl::StrCat("cannot make a Unix socket: ", strerror(errno));
+  switch (errno) {
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+      return absl::ResourceExhaustedError(
+          absl::StrCat(text, "; raise the limit of open files (ulimit -n)"));
+    default:
+      return absl::UnimplementedError(text);
+  }
+}
+
+absl::Status ConnectError(const UnixAddress& address, int error) {
+  const std::string tried =
+      absl::StrCat(Describe(address), ": connect: ", strerror(error));
+  switch (error) {
+    case EACCES:
+    case EPERM:
+      return absl::PermissionDeniedError(tried);
+    case ENOENT:
+    case ECONNREFUSED:
+      return absl::UnavailableError(
+          absl::StrCat("no server at ", tried, "; ",
+                       address.abstract ? "start the server"
+                                        : NoServerAdvice(address.path)));
+    default:
+      return absl::UnavailableError(tried);
+  }
+}
+
+// The listener at an address that may be a dead server's: 0 or the error of
+// connect, and who listens.
+int ProbeListener(const SocketAddress& address, PeerIds* peer) {
+  absl::StatusOr<Fd> probe = NewSocket();
+  if (!probe.ok()) return EMFILE;
+  if (connect(probe->get(), address.get(), address.size) != 0) return errno;
+  if (absl::StatusOr<PeerIds> ids = UnixPeerIds(probe->get()); ids.ok()) {
+    *peer = *ids;
+  }
+  return 0;
+}
+
+absl::Status NameTaken(const UnixAddress& address, const PeerIds& holder) {
+  return absl::AlreadyExistsError(
+      absl::StrCat(Describe(address), " is held by another server",
+                   holder.pid ? absl::StrCat(", pid ", *holder.pid) : "",
+                   "; stop it or choose another name"));
+}
+
+// Under the name's lock: what lies at the path belongs to nobody of ours. A
+// program that does not know our locks may still be listening there.
+absl::Status RemoveStaleSocket(const UnixAddress& address,
+                               const SocketAddress& socket_address) {
+  struct stat info;
+  if (lstat(address.path.c_str(), &info) != 0) {
+    return absl::OkStatus();  // Nothing there; else bind says what is wrong.
+  }
+  if (!S_ISSOCK(info.st_mode)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(address.path,
+                     " exists and is not a socket; remove it or choose another "
+                     "name"));
+  }
+  PeerIds holder;
+  const int error = ProbeListener(socket_address, &holder);
+  if (error == 0 || error == EAGAIN) return NameTaken(address, holder);
+  if (error != ECONNREFUSED) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        address.path, " is in the way: connect: ", strerror(error)));
+  }
+  if (unlink(address.path.c_str()) != 0 && errno != ENOENT) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        address.path, ": unlink of the stale socket: ", strerror(errno)));
+  }
+  return absl::OkStatus();
+}
+
+// OK when the time is up and it is worth another try.
+absl::Status WaitToRetry(const UnixAddress& address, int64_t nanos,
+                         Deadline deadline, int interrupt_fd) {
+  if (deadline.passed()) {
+    return absl::DeadlineExceededError(absl::StrCat(
+        Describe(address), ": the server's queue of connections stayed full"));
+  }
+  pollfd interrupt{interrupt_fd, POLLIN, 0};
+  timespec storage;
+  const Deadline until = std::min(deadline, Deadline::After(nanos));
+  if (ppoll(&interrupt, 1, until.RemainingTimespec(&storage), nullptr) > 0) {
+    return absl::CancelledError(
+        absl::StrCat(Describe(address), ": connect was interrupted"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<ConnectedSocket> ConnectUnix(const UnixAddress& address,
+                                            Deadline deadline,
+                                            int interrupt_fd) {
+  absl::StatusOr<SocketAddress> to = ToSocketAddress(address);
+  if (!to.ok()) return to.status();
+  absl::StatusOr<Fd> fd = NewSocket();
+  if (!fd.ok()) return fd.status();
+  int64_t retry = kFirstRetryNanos;
+  while (connect(fd->get(), to->get(), to->size) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN) return ConnectError(address, errno);
+    if (absl::Status status =
+            WaitToRetry(address, retry, deadline, interrupt_fd);
+        !status.ok()) {
+      return status;
+    }
+    retry = std::min(2 * retry, kLastRetryNanos);
+  }
+  absl::StatusOr<PeerIds> peer = UnixPeerIds(fd->get());
+  if (!peer.ok()) return peer.status();
+  if (absl::Status status = CheckPeer(*peer, "server", Describe(address));
+      !status.ok()) {
+    return status;
+  }
+  return ConnectedSocket{*std::move(fd), *peer};
+}
+
+absl::StatusOr<std::unique_ptr<UnixListenSocket>> UnixListenSocket::Listen(
+    const UnixAddress& address) {
+  std::unique_ptr<UnixListenSocket> result(new UnixListenSocket);
+  if (absl::Status status = result->Bind(address); !status.ok()) return status;
+  result->gate_ = Fd(epoll_create1(EPOLL_CLOEXEC));
+  result->timer_ =
+      Fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  for (const Fd* fd : {&result->socket_, &result->timer_}) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    if (epoll_ctl(result->gate_.get(), EPOLL_CTL_ADD, fd->get(), &event) != 0) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("cannot watch the socket ", Describe(address), ": ",
+                       strerror(errno)));
+    }
+  }
+  return result;
+}
+
+absl::Status UnixListenSocket::Bind(const UnixAddress& address) {
+  absl::StatusOr<SocketAddress> at = ToSocketAddress(address);
+  if (!at.ok()) return at.status();
+  address_ = address;
+  generation_ = ForkGeneration();
+  if (!address.abstract) {
+    absl::StatusOr<NameLock> lock = NameLock::Take(address.path);
+    if (!lock.ok()) return lock.status();
+    lock_ = *std::move(lock);
+    if (absl::Status status = RemoveStaleSocket(address, *at); !status.ok()) {
+      return status;
+    }
+  }
+  absl::StatusOr<Fd> fd = NewSocket();
+  if (!fd.ok()) return fd.status();
+  socket_ = *std::move(fd);
+  // Before bind: the file is made with the socket's own mode, so at no moment
+  // can another user connect.
+  fchmod(socket_.get(), 0600);
+  if (bind(socket_.get(), at->get(), at->size) != 0) {
+    const int error = errno;
+    if (error == EADDRINUSE) {
+      PeerIds holder;
+      ProbeListener(*at, &holder);
+      return NameTaken(address, holder);
+    }
+    const std::string text =
+        absl::StrCat(Describe(address), ": bind: ", strerror(error));
+    if (error == EACCES || error == EPERM) {
+      return absl::PermissionDeniedError(text);
+    }
+    return absl::FailedPreconditionError(text);
+  }
+  struct stat info;
+  if (!address.abstract && lstat(address.path.c_str(), &info) == 0) {
+    device_ = info.st_dev;
+    inode_ = info.st_ino;
+  }
+  if (listen(socket_.get(), kBacklog) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(Describe(address), ": listen: ", strerror(errno)));
+  }
+  return absl::OkStatus();
+}
+
+Pollable UnixListenSocket::incoming() const { return {gate_.get(), EPOLLIN}; }
+
+absl::StatusOr<ConnectedSocket> UnixListenSocket::Accept() {
+  if (!socket_ || generation_ != ForkGeneration()) return ConnectedSocket();
+  if (paused_ && StillPaused()) return ConnectedSocket();
+  for (;;) {
+    Fd fd(
+        accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!fd) {
+      switch (errno) {
+        case EINTR:
+        case ECONNABORTED:
+          continue;
+        case EAGAIN:
+          return ConnectedSocket();
+        default:
+          return PauseAccepting(errno);
+      }
+    }
+    absl::StatusOr<PeerIds> peer = UnixPeerIds(fd.get());
+    if (!peer.ok()) return peer.status();
+    if (absl::Status status = CheckPeer(*peer, "client", Describe(address_));
+        !status.ok()) {
+      return status;
+    }
+    return ConnectedSocket{std::move(fd), *peer};
+  }
+}
+
+// The connection waits in the kernel's queue, where it would keep a waiter
+// spinning; the timer brings the listener back.
+absl::Status UnixListenSocket::PauseAccepting(int error) {
+  epoll_event quiet{};
+  epoll_ctl(gate_.get(), EPOLL_CTL_MOD, socket_.get(), &quiet);
+  itimerspec pause{};
+  pause.it_value.tv_nsec = kPauseNanos;
+  timerfd_settime(timer_.get(), 0, &pause, nullptr);
+  paused_ = true;
+  return absl::ResourceExhaustedError(
+      absl::StrCat(Describe(address_), ": accept: ", strerror(error),
+                   "; trying again in 100 ms"));
+}
+
+bool UnixListenSocket::StillPaused() {
+  uint64_t expirations;
+  if (read(timer_.get(), &expirations, sizeof expirations) < 0) return true;
+  paused_ = false;
+  epoll_event event{};
+  event.events = EPOLLIN;
+  epoll_ctl(gate_.get(), EPOLL_CTL_MOD, socket_.get(), &event);
+  return false;
+}
+
+void UnixListenSocket::Close() {
+  if (generation_ == ForkGeneration() && inode_ != 0) {
+    struct stat info;
+    if (lstat(address_.path.c_str(), &info) == 0 && info.st_dev == device_ &&
+        info.st_ino == inode_) {
+      unlink(address_.path.c_str());
+    }
+  }
+  inode_ = 0;
+  gate_.reset();
+  socket_.reset();
+  timer_.reset();
+  lock_.Release();
+}
+
+}  // namespace nearcall::internal
