@@ -89,6 +89,12 @@ Status NearServerCall::ReadRequest(InMessage into) {
     const auto offset = static_cast<size_t>(
         reinterpret_cast<const uint8_t*>(request_.data()) - open_frame_.data());
     parsed = into.parse(into.message, &open_frame_, offset, request_.size());
+    if (open_frame_.capacity() == 0 && !metadata_.empty()) {
+      // The message took the frame's memory, and is still here.
+      open_frame_.assign(metadata_.data(), metadata_.size());
+      metadata_ = {reinterpret_cast<const char*>(open_frame_.data()),
+                   open_frame_.size()};
+    }
   } else {
     Buffer message;
     {

@@ -37,7 +37,8 @@ void ServerContextBase::TryCancel() const {
 
 const std::multimap<string_ref, string_ref>&
 ServerContextBase::client_metadata() const {
-  if (call_ != nullptr && !client_metadata_.built()) {
+  if (call_ != nullptr && client_metadata_.map().empty()) {
+    client_metadata_.set(call_->client_metadata());
     client_metadata_.mutable_map()->emplace("user-agent", call_->user_agent());
   }
   return client_metadata_.map();

@@ -2,6 +2,7 @@
 #ifndef NEARCALL_GENERATED_H_
 #define NEARCALL_GENERATED_H_
 
+#include <nearcall/byte_buffer.h>
 #include <nearcall/channel_interface.h>
 #include <nearcall/client_callback.h>
 #include <nearcall/client_context.h>
@@ -17,5 +18,7 @@
 #include <nearcall/sync_stream.h>
 #include <nearcall/version.h>
 #include <nearcall/write_options.h>
+
+#include "absl/status/statusor.h"
 
 #endif  // NEARCALL_GENERATED_H_

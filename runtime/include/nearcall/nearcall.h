@@ -2,6 +2,7 @@
 #ifndef NEARCALL_NEARCALL_H_
 #define NEARCALL_NEARCALL_H_
 
+#include <nearcall/byte_buffer.h>
 #include <nearcall/channel.h>
 #include <nearcall/channel_arguments.h>
 #include <nearcall/client_callback.h>

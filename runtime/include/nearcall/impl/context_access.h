@@ -39,7 +39,6 @@ class ServerContextAccess {
  public:
   static void Bind(ServerContextBase* context, ServerCall* call) {
     context->call_ = call;
-    context->client_metadata_.set(call->client_metadata());
   }
   static void SetAllocatorState(CallbackServerContext* context,
                                 RpcAllocatorState* state) {

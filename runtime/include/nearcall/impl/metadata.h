@@ -51,7 +51,6 @@ class ReceivedMetadata {
     built_ = false;
   }
   std::string_view block() const { return block_; }
-  bool built() const { return built_; }
   /// Not for several threads at once before the first call has returned.
   const MetadataMap& map() const;
   MetadataMap* mutable_map() {
