@@ -23,7 +23,7 @@ NearServerCall::~NearServerCall() = default;
 RefPtr<NearServerCall> NearServerCall::Make(
     std::shared_ptr<ServerSession> session) {
   session->mu.AssertHeld();
-  NearServerCall* call = session->TakeSpareLocked();
+  NearServerCall* call = session->TakeSpare();
   if (call == nullptr) {
     call = new NearServerCall();
   } else {

@@ -23,11 +23,12 @@ ServerSession::ServerSession(std::unique_ptr<Link> link, const Hello& ours,
       poller_(poller) {}
 
 ServerSession::~ServerSession() {
-  MutexLock lock(&mu);
+  MutexLock lock(&spares_mu_);
   for (NearServerCall* call : spares_) delete call;
 }
 
-NearServerCall* ServerSession::TakeSpareLocked() {
+NearServerCall* ServerSession::TakeSpare() {
+  MutexLock lock(&spares_mu_);
   if (spares_.empty()) return nullptr;
   NearServerCall* call = spares_.back();
   spares_.pop_back();
@@ -38,7 +39,7 @@ bool ServerSession::KeepSpare(NearServerCall* call) {
 #if defined(__SANITIZE_ADDRESS__)
   return false;  // So that uses after the end are found.
 #endif
-  MutexLock lock(&mu);
+  MutexLock lock(&spares_mu_);
   if (spares_.size() >= kSpareCalls || broken()) return false;
   spares_.push_back(call);
   return true;

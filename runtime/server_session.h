@@ -59,9 +59,10 @@ class ServerSession final : public Session {
     return std::static_pointer_cast<ServerSession>(shared_from_this());
   }
 
-  /// A call's object for the next call; null: none is kept.
-  NearServerCall* TakeSpareLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
-  bool KeepSpare(NearServerCall* call) ABSL_LOCKS_EXCLUDED(mu);
+  /// A call's object for the next call; null: none is kept. With or without mu:
+  /// the last reference to a call may go either way.
+  NearServerCall* TakeSpare();
+  bool KeepSpare(NearServerCall* call);
 
   // What the poller notes about it; the poller's holder only.
   struct Parking {
@@ -104,7 +105,8 @@ class ServerSession final : public Session {
   bool going_away_ ABSL_GUARDED_BY(mu) = false;
   std::vector<Alias> aliases_ ABSL_GUARDED_BY(mu);
   std::string one_time_path_ ABSL_GUARDED_BY(mu);
-  std::vector<NearServerCall*> spares_ ABSL_GUARDED_BY(mu);
+  Mutex spares_mu_;
+  std::vector<NearServerCall*> spares_ ABSL_GUARDED_BY(spares_mu_);
 };
 
 }  // namespace nearcall::internal
