@@ -14,6 +14,7 @@
 #include "runtime/handshake.h"
 #include "runtime/lend.h"
 #include "runtime/near_client_call.h"
+#include "runtime/wall_time.h"
 
 namespace nearcall::internal {
 namespace {
@@ -271,13 +272,7 @@ ConnectivityState NearChannel::GetState(bool try_to_connect) {
 
 bool NearChannel::WaitForStateChangeUntil(
     ConnectivityState last, std::chrono::system_clock::time_point until) {
-  Deadline deadline;
-  if (until != std::chrono::system_clock::time_point::max()) {
-    deadline =
-        Deadline::After(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                            until - std::chrono::system_clock::now())
-                            .count());
-  }
+  const Deadline deadline = DeadlineAt(until);
   AboutToBlock();
   MutexLock lock(&mu_);
   while (mistake_.ok() && state_ == last) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "runtime/buffer_message.h"
 #include "runtime/channel.h"
+#include "runtime/wall_time.h"
 #include "runtime/wire.h"
 
 namespace nearcall::internal {
@@ -109,13 +110,7 @@ void NearClientCall::OnUnreferenced() {
 Deadline NearClientCall::deadline() {
   if (!has_monotonic_deadline_) {
     has_monotonic_deadline_ = true;
-    const auto wall = context_->deadline();
-    if (wall != std::chrono::system_clock::time_point::max()) {
-      deadline_ =
-          Deadline::After(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                              wall - std::chrono::system_clock::now())
-                              .count());
-    }
+    deadline_ = DeadlineAt(context_->deadline());
   }
   return deadline_;
 }
@@ -140,11 +135,9 @@ bool NearClientCall::Prepare() {
     }
     metadata_ = metadata.bytes();
   }
-  const auto wall = context_->deadline();
-  if (wall != std::chrono::system_clock::time_point::max()) {
-    const int64_t left = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                             wall - std::chrono::system_clock::now())
-                             .count();
+  const WallTime wall = context_->deadline();
+  if (wall != WallTime::max()) {
+    const int64_t left = NanosUntil(wall);
     if (left <= 0) {
       EndUnattached(DEADLINE_EXCEEDED, "Deadline Exceeded");
       return false;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/lend.h"
+#include "runtime/wall_time.h"
 
 namespace nearcall::internal {
 namespace {
@@ -130,11 +131,7 @@ std::string_view NearServerCall::transport() const {
 std::string NearServerCall::peer() const { return session_->PeerName(); }
 
 std::chrono::system_clock::time_point NearServerCall::deadline() const {
-  using std::chrono::system_clock;
-  if (deadline_.never()) return system_clock::time_point::max();
-  return system_clock::now() +
-         std::chrono::duration_cast<system_clock::duration>(
-             std::chrono::nanoseconds(deadline_.nanos() - MonotonicNanos()));
+  return WallTimeOf(deadline_);
 }
 
 // --- Operations ---

@@ -1,9 +1,9 @@
 #include <nearcall/server.h>
 
-#include "runtime/deadline.h"
 #include "runtime/fd.h"
 #include "runtime/lend.h"
 #include "runtime/server_core.h"
+#include "runtime/wall_time.h"
 
 namespace nearcall {
 
@@ -26,15 +26,8 @@ void Server::Shutdown() {
 }
 
 void Server::ShutdownUntil(std::chrono::system_clock::time_point deadline) {
-  using std::chrono::system_clock;
   internal::AboutToBlock();
-  core_->Shutdown(
-      deadline == system_clock::time_point::max()
-          ? internal::Deadline::Never()
-          : internal::Deadline::After(
-                std::chrono::duration_cast<std::chrono::nanoseconds>(
-                    deadline - system_clock::now())
-                    .count()));
+  core_->Shutdown(internal::DeadlineAt(deadline));
 }
 
 std::vector<std::string> Server::addresses() const {
