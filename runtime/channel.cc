@@ -26,6 +26,8 @@ constexpr double kBackoffFactor = 1.6;
 constexpr double kJitter = 0.2;
 constexpr int64_t kLastBackoff = 2'000'000'000;
 constexpr int64_t kHandshakeMillis = 5000;
+// A channel that was asked to connect is let go of so often while it cannot.
+constexpr int64_t kAskMillis = 1000;
 constexpr int kDefaultMaxReceive = 4 * 1024 * 1024;
 constexpr int kDefaultSpinMicros = 50;
 
@@ -261,13 +263,37 @@ void NearChannel::SetStateLocked(ConnectivityState state) {
 
 ConnectivityState NearChannel::GetState(bool try_to_connect) {
   if (!mistake_.ok()) return ConnectivityState::kTransientFailure;
-  MutexLock lock(&mu_);
-  if (try_to_connect && state_ != ConnectivityState::kReady && !connecting_) {
-    AcquireLocked(nullptr, Deadline::AfterMillis(kHandshakeMillis),
-                  /*wait_for_ready=*/false)
-        .IgnoreError();
+  bool connect = false;
+  ConnectivityState state;
+  {
+    MutexLock lock(&mu_);
+    connect = try_to_connect && !connecting_ && !connect_asked_ &&
+              state_ != ConnectivityState::kReady;
+    connect_asked_ |= connect;
+    state = state_;
   }
-  return state_;
+  if (connect) {
+    auto* task = new ConnectTask;
+    task->channel = weak_from_this();
+    Executor::Process().Submit(task);
+  }
+  return state;
+}
+
+// Goes on until there is a connection, or none can be, or no channel any more.
+void NearChannel::ConnectTask::Run() {
+  const std::unique_ptr<ConnectTask> self(this);
+  while (const std::shared_ptr<NearChannel> asking = channel.lock()) {
+    MutexLock lock(&asking->mu_);
+    const absl::Status result =
+        asking
+            ->AcquireLocked(nullptr, Deadline::AfterMillis(kAskMillis),
+                            /*wait_for_ready=*/true)
+            .status();
+    if (absl::IsDeadlineExceeded(result)) continue;
+    asking->connect_asked_ = false;
+    return;
+  }
 }
 
 bool NearChannel::WaitForStateChangeUntil(

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "runtime/client_session.h"
 #include "runtime/deadline.h"
+#include "runtime/executor.h"
 #include "runtime/sync.h"
 #include "runtime/transport.h"
 
@@ -53,6 +54,12 @@ class NearChannel final : public ChannelInterface,
       ConnectivityState last,
       std::chrono::system_clock::time_point deadline) override;
 
+  /// GetState's wish, on an executor thread.
+  struct ConnectTask final : Executor::Task {
+    std::weak_ptr<NearChannel> channel;
+    void Run() override;
+  };
+
   /// Dials and shakes hands.
   absl::StatusOr<std::shared_ptr<ClientSession>> Connect(Deadline deadline);
   absl::StatusOr<std::shared_ptr<ClientSession>> AcquireLocked(
@@ -75,6 +82,7 @@ class NearChannel final : public ChannelInterface,
   std::shared_ptr<ClientSession> session_ ABSL_GUARDED_BY(mu_);
   ConnectivityState state_ ABSL_GUARDED_BY(mu_) = ConnectivityState::kIdle;
   bool connecting_ ABSL_GUARDED_BY(mu_) = false;
+  bool connect_asked_ ABSL_GUARDED_BY(mu_) = false;
   int interrupt_fd_ ABSL_GUARDED_BY(mu_) = -1;
   uint64_t attempts_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Status last_error_ ABSL_GUARDED_BY(mu_);

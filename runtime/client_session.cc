@@ -11,7 +11,7 @@
 namespace nearcall::internal {
 namespace {
 // Polls between two looks at the clock.
-constexpr int kPollsPerClock = 32;
+constexpr int kPollsPerClock = 64;
 // Without a sync call for so long, the pump takes the reader role back.
 constexpr int64_t kPumpBackMillis = 1;
 }  // namespace
@@ -229,7 +229,10 @@ void ClientSession::ReadUntil(Done done, Until deadline) {
       CpuRelax();
       if (++polls % kPollsPerClock != 0) continue;
       const int64_t now = MonotonicNanos();
-      if (spin_until == 0) spin_until = now + spin;
+      if (spin_until == 0) {
+        spin_until = now + spin;
+        continue;
+      }
       if (now >= deadline().nanos()) return;
       if (now < spin_until) continue;
       idle_policy().EndWait(false);

@@ -1,20 +1,34 @@
 #include "runtime/metadata.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
 
 #include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace nearcall::internal {
 namespace {
 
-bool LegalKeyByte(unsigned char c) {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-         c == '_' || c == '.';
+// Looked up for every byte of every call's metadata.
+constexpr std::array<bool, 256> kLegalInKey = [] {
+  std::array<bool, 256> legal{};
+  for (int c = 'a'; c <= 'z'; ++c) legal[static_cast<size_t>(c)] = true;
+  for (int c = '0'; c <= '9'; ++c) legal[static_cast<size_t>(c)] = true;
+  for (const char c : {'-', '_', '.'}) legal[static_cast<size_t>(c)] = true;
+  return legal;
+}();
+
+bool LegalKey(std::string_view key) {
+  bool legal = !key.empty();
+  for (const char c : key) legal &= kLegalInKey[static_cast<uint8_t>(c)];
+  return legal;
 }
-bool LegalValueByte(unsigned char c) { return c >= 0x20 && c <= 0x7e; }
+bool LegalText(std::string_view value) {
+  bool legal = true;
+  for (const char c : value) legal &= c >= 0x20 && c <= 0x7e;
+  return legal;
+}
 
 }  // namespace
 
@@ -70,12 +84,11 @@ std::string MetadataBlock::Problem() const {
   ForEachMetadata(bytes(), [&](std::string_view key, std::string_view value) {
     ++entries;
     if (!problem.empty()) return;
-    if (key.empty() || !std::all_of(key.begin(), key.end(), LegalKeyByte)) {
+    if (!LegalKey(key)) {
       problem =
           absl::StrCat("metadata key '", absl::CHexEscape(std::string(key)),
                        "' has a character other than a-z 0-9 - _ .");
-    } else if (!absl::EndsWith(std::string(key), "-bin") &&
-               !std::all_of(value.begin(), value.end(), LegalValueByte)) {
+    } else if (!LegalText(value) && !key.ends_with("-bin")) {
       problem = absl::StrCat("metadata '", std::string(key),
                              "' has a byte that is not printable ASCII; name "
                              "it '",

@@ -40,6 +40,7 @@ void NearServerCall::OnUnreferenced() {
   ops_.Reset(nullptr, nullptr);
   sink_ = nullptr;
   cancel_notice_due_ = false;
+  set_large(false);
   method_ = nullptr;
   dispatched_ = false;
   open_frame_.clear(kKeepBuffer);
@@ -60,12 +61,8 @@ void NearServerCall::OnUnreferenced() {
   admission.EndCall();
 }
 
-void NearServerCall::RunHandler() {
-  method_->handler->Run(ServerCallPtr::Share(this));
-}
-
 void NearServerCall::Run() {
-  const RefPtr<NearServerCall> self = RefPtr<NearServerCall>::Adopt(this);
+  RefPtr<NearServerCall> self = RefPtr<NearServerCall>::Adopt(this);
   const int64_t began = MonotonicNanos();
   if (deadline_.nanos() <= began) {
     // It waited too long; the client knows already.
@@ -73,7 +70,7 @@ void NearServerCall::Run() {
     return;
   }
   ServedMethod* const method = method_;
-  RunHandler();
+  RunHandler(std::move(self));
   if (method->handler->blocks()) return;
   if (MonotonicNanos() - began > kSlowNanos) {
     method->slow.store(ServedMethod::kSlowRuns, std::memory_order_relaxed);
@@ -86,6 +83,7 @@ void NearServerCall::Run() {
 
 Status NearServerCall::ReadRequest(InMessage into) {
   bool parsed = false;
+  if (request_size() > kLargeMessage) set_large();
   if (request_.data() != nullptr) {
     const auto offset = static_cast<size_t>(
         reinterpret_cast<const uint8_t*>(request_.data()) - open_frame_.data());
@@ -224,6 +222,7 @@ bool NearServerCall::Settle(Op op, bool ok) {
 void NearServerCall::Finish(const Status& status, OutMessage message) {
   const bool reply = message && status.ok();
   const size_t size = reply ? message.size(message.message) : 0;
+  if (size > kLargeMessage) set_large();
   MutexLock lock(&session_->mu);
   ops_.Begin(Op::kFinish);
   if (!ended_ && !finishing_) {

@@ -52,7 +52,10 @@ class NearServerCall final : public ServerCall,
     return request_.data() != nullptr ? request_.size() : message_size_;
   }
   /// Runs the handler, which may run on for as long as it likes.
-  void RunHandler();
+  static void RunHandler(RefPtr<NearServerCall> call) {
+    MethodHandler* const handler = call->method_->handler;
+    handler->Run(std::move(call));
+  }
   /// The same on an executor thread, measured.
   void Run() override;
 

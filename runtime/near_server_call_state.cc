@@ -91,8 +91,10 @@ size_t NearServerCall::StatusSize() const {
 // What the frame cannot carry is dropped, and the status says so.
 void NearServerCall::SetStatus(const Status& status, size_t reply_size) {
   code_ = status.error_code();
-  text_ = status.error_message();
-  details_ = status.error_details();
+  if (code_ != StatusCode::OK || !status.error_message().empty()) {
+    text_ = status.error_message();
+    details_ = status.error_details();
+  }
   std::string problem;
   if (!initial_sent_ && !initial_out_.empty()) problem = initial_out_.Problem();
   if (problem.empty() && !trailing_out_.empty()) {

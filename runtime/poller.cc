@@ -83,8 +83,7 @@ bool Poller::RunHere(RefPtr<NearServerCall> call) {
   Lease lease(this, word);
   Lender* const outer = std::exchange(lent_by_this_thread, &lease);
   role_.store(word, std::memory_order_release);
-  call->RunHandler();
-  call.reset();
+  NearServerCall::RunHandler(std::move(call));
   lent_by_this_thread = outer;
   if (role_.compare_exchange_strong(word, word & ~kLent)) return true;
   method->slow.store(ServedMethod::kSlowRuns, std::memory_order_relaxed);

@@ -72,7 +72,6 @@ Io ServerSession::ReadHello() {
 }
 
 RefPtr<NearServerCall> ServerSession::TakeReady() {
-  MutexLock lock(&mu);
   return RefPtr<NearServerCall>::Adopt(std::exchange(ready_, nullptr));
 }
 

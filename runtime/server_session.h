@@ -100,7 +100,7 @@ class ServerSession final : public Session {
   CallAdmission* const admission_;
   Poller* const poller_;
   bool handshaken_ = false;
-  NearServerCall* ready_ ABSL_GUARDED_BY(mu) = nullptr;
+  NearServerCall* ready_ = nullptr;  ///< The reader role's.
   uint64_t last_id_ ABSL_GUARDED_BY(mu) = 0;
   bool going_away_ ABSL_GUARDED_BY(mu) = false;
   std::vector<Alias> aliases_ ABSL_GUARDED_BY(mu);

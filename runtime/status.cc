@@ -21,17 +21,26 @@ std::string StatusCodeName(StatusCode code) {
   return absl::StrCat("UNKNOWN(", static_cast<int>(code), ")");
 }
 
+const std::string& Status::kNone = *new std::string();
+
+Status::Status(StatusCode code, const std::string& message,
+               const std::string& details) {
+  if (code == StatusCode::OK && message.empty() && details.empty()) return;
+  error_ = std::make_unique<Error>(Error{code, message, details});
+}
+
 Status::Status(const absl::Status& status)
-    : code_(static_cast<StatusCode>(status.raw_code())),
-      message_(status.message()) {}
+    : Status(static_cast<StatusCode>(status.raw_code()),
+             std::string(status.message())) {}
 
 std::string Status::ToString() const {
   if (ok()) return "OK";
-  return absl::StrCat(StatusCodeName(code_), ": ", message_);
+  return absl::StrCat(StatusCodeName(error_code()), ": ", error_message());
 }
 
 absl::Status Status::ToAbsl() const {
-  return absl::Status(static_cast<absl::StatusCode>(code_), message_);
+  return absl::Status(static_cast<absl::StatusCode>(error_code()),
+                      error_message());
 }
 
 }  // namespace nearcall

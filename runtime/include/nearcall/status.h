@@ -2,6 +2,7 @@
 #ifndef NEARCALL_STATUS_H_
 #define NEARCALL_STATUS_H_
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,27 +37,45 @@ enum StatusCode {
 /// "UNAVAILABLE" and so on; "UNKNOWN(99)" for a number that is no code.
 std::string StatusCodeName(StatusCode code);
 
+/// OK costs nothing: it is a null pointer. (gRPC lets an OK status carry a
+/// message; that one is not null.)
 class [[nodiscard]] Status {
  public:
   /// OK.
   Status() = default;
   Status(StatusCode code, const std::string& message)
-      : code_(code), message_(message) {}
+      : Status(code, message, std::string()) {}
   /// `details`: a serialized google.rpc.Status, by gRPC's convention; the wire
   /// carries any bytes.
   Status(StatusCode code, const std::string& message,
-         const std::string& details)
-      : code_(code), message_(message), details_(details) {}
+         const std::string& details);
   /// An absl::Status has the same codes.
   explicit Status(const absl::Status& status);
+
+  Status(const Status& other)
+      : error_(other.error_ == nullptr
+                   ? nullptr
+                   : std::make_unique<Error>(*other.error_)) {}
+  Status(Status&&) = default;
+  Status& operator=(Status other) noexcept {
+    error_.swap(other.error_);
+    return *this;
+  }
+  ~Status() = default;
 
   static const Status& OK;
   static const Status& CANCELLED;
 
-  StatusCode error_code() const { return code_; }
-  const std::string& error_message() const { return message_; }
-  const std::string& error_details() const { return details_; }
-  bool ok() const { return code_ == StatusCode::OK; }
+  StatusCode error_code() const {
+    return error_ == nullptr ? StatusCode::OK : error_->code;
+  }
+  const std::string& error_message() const {
+    return error_ == nullptr ? kNone : error_->message;
+  }
+  const std::string& error_details() const {
+    return error_ == nullptr ? kNone : error_->details;
+  }
+  bool ok() const { return error_code() == StatusCode::OK; }
   /// For calls whose outcome does not matter.
   void IgnoreError() const {}
 
@@ -66,9 +85,14 @@ class [[nodiscard]] Status {
   absl::Status ToAbsl() const;
 
  private:
-  StatusCode code_ = StatusCode::OK;
-  std::string message_;
-  std::string details_;
+  struct Error {
+    StatusCode code;
+    std::string message;
+    std::string details;
+  };
+  static const std::string& kNone;
+
+  std::unique_ptr<Error> error_;
 };
 
 }  // namespace nearcall

@@ -32,7 +32,6 @@ Status CatchingCall(Handler&& handler) {
 /// The messages of a unary method, kept from call to call unless they are big.
 template <typename Request, typename Response>
 struct UnaryMessages final : HandlerCache {
-  static constexpr size_t kKeep = 64 * 1024;
   Request request;
   Response response;
 };
@@ -60,10 +59,8 @@ class RpcMethodHandler final : public MethodHandler {
                          &messages->response);
       });
     }
-    OutMessage reply = MessageTraits<Response>::Out(messages->response);
-    call->Finish(status, reply);
-    if (reply.size(reply.message) > Messages::kKeep ||
-        messages->request.ByteSizeLong() > Messages::kKeep) {
+    call->Finish(status, MessageTraits<Response>::Out(messages->response));
+    if (call->large()) {
       cache.reset();
     } else {
       messages->request.Clear();

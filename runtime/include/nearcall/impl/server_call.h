@@ -77,8 +77,15 @@ class ServerCall : public RefCounted {
     }
     return cache_;
   }
+  /// Whether a message was so large that what holds it should not be kept.
+  bool large() const { return large_; }
+
+ protected:
+  static constexpr size_t kLargeMessage = 64 * 1024;
+  void set_large(bool large = true) { large_ = large; }
 
  private:
+  bool large_ = false;
   const void* cache_key_ = nullptr;
   std::unique_ptr<HandlerCache> cache_;
 };
