@@ -26,11 +26,10 @@
 #ifndef NEARCALL_RUNTIME_LINK_H_
 #define NEARCALL_RUNTIME_LINK_H_
 
-#include <sys/types.h>
+#include <nearcall/peer_credentials.h>
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 
 #include "runtime/deadline.h"
@@ -68,13 +67,7 @@ struct ReadSpan {
   bool stable = false;
 };
 
-/// What the kernel says about the process at the other end. Unset members are
-/// unknown (TCP), never guessed. `pid` is advisory: it names who connected.
-struct PeerIds {
-  std::optional<uid_t> uid;
-  std::optional<gid_t> gid;
-  std::optional<pid_t> pid;
-};
+using PeerIds = PeerCredentials;
 
 enum LinkFeature : uint32_t {
   kPassesFds = 1,    ///< Reserved: frames may carry file descriptors.

@@ -123,6 +123,10 @@ std::string NearClientCall::peer() const {
   return session_ == nullptr ? std::string() : session_->PeerName();
 }
 
+PeerCredentials NearClientCall::peer_credentials() const {
+  return session_ == nullptr ? PeerCredentials() : session_->link().info().peer;
+}
+
 // --- Starting ---
 
 bool NearClientCall::Prepare() {

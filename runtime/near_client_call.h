@@ -46,6 +46,7 @@ class NearClientCall final : public ClientCall,
     return trailing_block_;
   }
   std::string peer() const override;
+  PeerCredentials peer_credentials() const override;
   bool maybe_sent() const override { return opened_ && !refused_; }
 
   OpTable& ops() { return ops_; }

@@ -17,7 +17,10 @@ constexpr int64_t kSlowNanos = 200'000;
 
 }  // namespace
 
-NearServerCall::NearServerCall() : ops_(this) { cancel_notice_.call = this; }
+NearServerCall::NearServerCall() : ops_(this) {
+  cancel_notice_.call = this;
+  children_notice_.call = this;
+}
 
 NearServerCall::~NearServerCall() = default;
 
@@ -40,6 +43,7 @@ void NearServerCall::OnUnreferenced() {
   ops_.Reset(nullptr, nullptr);
   sink_ = nullptr;
   cancel_notice_due_ = false;
+  children_.clear();
   set_large(false);
   method_ = nullptr;
   dispatched_ = false;
@@ -128,8 +132,23 @@ std::string_view NearServerCall::transport() const {
 }
 std::string NearServerCall::peer() const { return session_->PeerName(); }
 
+PeerCredentials NearServerCall::peer_credentials() const {
+  return session_->link().info().peer;
+}
+
 std::chrono::system_clock::time_point NearServerCall::deadline() const {
   return WallTimeOf(deadline_);
+}
+
+void NearServerCall::CancelWith(ClientCallPtr child) {
+  {
+    MutexLock lock(&session_->mu);
+    if (!cancelled_.load(std::memory_order_relaxed)) {
+      children_.push_back(std::move(child));
+      return;
+    }
+  }
+  child->Cancel();
 }
 
 // --- Operations ---

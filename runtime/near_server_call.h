@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "runtime/call.h"
 #include "runtime/deadline.h"
@@ -28,6 +29,7 @@ class NearServerCall final : public ServerCall,
 
   // ServerCall
   void SetSink(ServerCallSink* sink) override;
+  void CancelWith(ClientCallPtr child) override;
   void SendInitialMetadata() override;
   void Read(InMessage into) override;
   void Write(OutMessage message, WriteOptions options) override;
@@ -45,6 +47,7 @@ class NearServerCall final : public ServerCall,
   std::string_view user_agent() const override;
   std::string_view transport() const override;
   std::string peer() const override;
+  PeerCredentials peer_credentials() const override;
   std::chrono::system_clock::time_point deadline() const override;
 
   ServedMethod* method() const { return method_; }
@@ -104,6 +107,13 @@ class NearServerCall final : public ServerCall,
     NearServerCall* call = nullptr;
     void Run() override;
   } cancel_notice_;
+  /// Cancels what calls were made on this one's behalf: not under this
+  /// session's mutex, since they take their own's.
+  struct ChildrenNotice final : Executor::Task {
+    NearServerCall* call = nullptr;
+    void Run() override;
+  } children_notice_;
+  std::vector<ClientCallPtr> children_;
   bool cancel_notice_due_ = false;
 
   ServedMethod* method_ = nullptr;

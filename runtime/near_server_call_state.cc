@@ -213,6 +213,20 @@ void NearServerCall::BecomeCancelled() {
   in_.clear();
   out_.clear();
   unread_ = 0;
+  if (!children_.empty()) {
+    Ref();
+    session_->admission().executor().Submit(&children_notice_);
+  }
+}
+
+void NearServerCall::ChildrenNotice::Run() {
+  std::vector<ClientCallPtr> children;
+  {
+    MutexLock lock(&call->session_->mu);
+    children.swap(call->children_);
+  }
+  for (const ClientCallPtr& child : children) child->Cancel();
+  call->Unref();
 }
 
 void NearServerCall::NotifyCancel() {

@@ -2,6 +2,8 @@
 #include <nearcall/server_callback.h>
 #include <nearcall/server_context.h>
 
+#include "runtime/auth_context.h"
+
 namespace nearcall {
 
 namespace internal {
@@ -59,6 +61,14 @@ ServerUnaryReactor* CallbackServerContext::DefaultReactor() {
 
 std::string ServerContextBase::peer() const {
   return call_ == nullptr ? std::string() : call_->peer();
+}
+
+PeerCredentials ServerContextBase::peer_credentials() const {
+  return call_ == nullptr ? PeerCredentials() : call_->peer_credentials();
+}
+
+std::shared_ptr<const AuthContext> ServerContextBase::auth_context() const {
+  return internal::MakeAuthContext(peer_credentials());
 }
 
 std::string ServerContextBase::transport() const {

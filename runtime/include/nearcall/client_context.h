@@ -2,8 +2,10 @@
 #ifndef NEARCALL_CLIENT_CONTEXT_H_
 #define NEARCALL_CLIENT_CONTEXT_H_
 
+#include <nearcall/auth_context.h>
 #include <nearcall/impl/client_call.h>
 #include <nearcall/impl/metadata.h>
+#include <nearcall/peer_credentials.h>
 #include <nearcall/string_ref.h>
 #include <nearcall/time.h>
 
@@ -15,6 +17,7 @@
 
 namespace nearcall {
 
+class CallbackServerContext;
 class ServerContextBase;
 
 namespace internal {
@@ -62,6 +65,9 @@ class ClientContext {
   static std::unique_ptr<ClientContext> FromServerContext(
       const ServerContextBase& server_context,
       PropagationOptions options = PropagationOptions());
+  static std::unique_ptr<ClientContext> FromCallbackServerContext(
+      const CallbackServerContext& server_context,
+      PropagationOptions options = PropagationOptions());
 
   /// `key`: a-z 0-9 - _ . only. `value`: printable ASCII, any bytes if the key
   /// ends in "-bin". A mistake ends the call with INTERNAL, saying which.
@@ -98,6 +104,10 @@ class ClientContext {
   /// "unix:/run/...", after the call has found its connection; "" before.
   std::string peer() const;
 
+  /// Who serves, as the kernel says; after the call has found its connection.
+  PeerCredentials peer_credentials() const;
+  std::shared_ptr<const AuthContext> auth_context() const;
+
   /// Ends the call with CANCELLED, now or, before it starts, when it starts.
   void TryCancel();
 
@@ -120,6 +130,7 @@ class ClientContext {
   std::atomic<bool> cancelled_{false};
   std::atomic<internal::ClientCall*> call_{nullptr};
   std::string authority_;
+  internal::RefPtr<internal::CancelParent> parent_;
   mutable internal::ReceivedMetadata initial_metadata_;
   mutable internal::ReceivedMetadata trailing_metadata_;
 };

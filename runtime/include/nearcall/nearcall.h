@@ -2,6 +2,7 @@
 #ifndef NEARCALL_NEARCALL_H_
 #define NEARCALL_NEARCALL_H_
 
+#include <nearcall/auth_context.h>
 #include <nearcall/byte_buffer.h>
 #include <nearcall/channel.h>
 #include <nearcall/channel_arguments.h>
@@ -9,6 +10,7 @@
 #include <nearcall/client_context.h>
 #include <nearcall/credentials.h>
 #include <nearcall/message_allocator.h>
+#include <nearcall/peer_credentials.h>
 #include <nearcall/server.h>
 #include <nearcall/server_builder.h>
 #include <nearcall/server_callback.h>

@@ -2,8 +2,10 @@
 #ifndef NEARCALL_SERVER_CONTEXT_H_
 #define NEARCALL_SERVER_CONTEXT_H_
 
+#include <nearcall/auth_context.h>
 #include <nearcall/impl/metadata.h>
 #include <nearcall/impl/server_call.h>
+#include <nearcall/peer_credentials.h>
 #include <nearcall/string_ref.h>
 
 #include <chrono>
@@ -44,6 +46,9 @@ class ServerContextBase {
   /// "unix:", "shm:greeter", ...: the transport, then what it knows of the
   /// peer.
   std::string peer() const;
+  /// Who is calling, as the kernel says.
+  PeerCredentials peer_credentials() const;
+  std::shared_ptr<const AuthContext> auth_context() const;
   /// The transport's scheme: "shm", "unix", ...
   std::string transport() const;
 

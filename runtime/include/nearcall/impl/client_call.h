@@ -6,6 +6,7 @@
 
 #include <nearcall/impl/message.h>
 #include <nearcall/impl/ref.h>
+#include <nearcall/peer_credentials.h>
 #include <nearcall/status.h>
 #include <nearcall/write_options.h>
 
@@ -68,12 +69,21 @@ class ClientCall : public RefCounted {
   virtual std::string_view initial_metadata() const = 0;
   virtual std::string_view trailing_metadata() const = 0;
   virtual std::string peer() const = 0;
+  virtual PeerCredentials peer_credentials() const = 0;
   /// Whether a handler may have seen a call that failed: false, a retry is
   /// safe.
   virtual bool maybe_sent() const = 0;
 };
 
 using ClientCallPtr = RefPtr<ClientCall>;
+
+/// A call whose cancellation cancels calls made on its behalf.
+class CancelParent : public RefCounted {
+ public:
+  /// Once this is cancelled, `child` is; at once if it is already. The child is
+  /// kept until this call ends.
+  virtual void CancelWith(ClientCallPtr child) = 0;
+};
 
 }  // namespace nearcall::internal
 

@@ -32,6 +32,9 @@ class ClientContextAccess {
     call->Ref();
     context->call_.store(call);
     if (context->cancelled_.load()) call->Cancel();
+    if (context->parent_) {
+      context->parent_->CancelWith(ClientCallPtr::Share(call));
+    }
   }
 };
 

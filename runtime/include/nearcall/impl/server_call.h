@@ -6,6 +6,7 @@
 #include <nearcall/impl/client_call.h>
 #include <nearcall/impl/message.h>
 #include <nearcall/impl/ref.h>
+#include <nearcall/peer_credentials.h>
 #include <nearcall/status.h>
 #include <nearcall/write_options.h>
 
@@ -34,7 +35,7 @@ class ServerCallSink : public OpSink {
   virtual void OnCancel() = 0;
 };
 
-class ServerCall : public RefCounted {
+class ServerCall : public CancelParent {
  public:
   /// Reactors set it before their first operation; sync handlers never do.
   virtual void SetSink(ServerCallSink* sink) = 0;
@@ -67,6 +68,7 @@ class ServerCall : public RefCounted {
   /// The transport's scheme.
   virtual std::string_view transport() const = 0;
   virtual std::string peer() const = 0;
+  virtual PeerCredentials peer_credentials() const = 0;
   virtual std::chrono::system_clock::time_point deadline() const = 0;
 
   /// For the handler's use: see HandlerCache.
