@@ -28,7 +28,8 @@ ServedMethod* MethodTable::Find(std::string_view host,
     if (found != methods_.end()) return found->second.get();
   }
   const auto found = methods_.find(Key({}, path));
-  return found == methods_.end() ? nullptr : found->second.get();
+  if (found != methods_.end()) return found->second.get();
+  return generic_.handler == nullptr ? nullptr : &generic_;
 }
 
 bool MethodTable::HasService(std::string_view path) const {

@@ -28,6 +28,8 @@ class MethodTable {
   /// `host` empty: for every host. False: the path is served already.
   bool Add(std::string_view host, std::string_view path,
            MethodHandler* handler);
+  /// What answers every path that was not added.
+  void SetGeneric(MethodHandler* handler) { generic_.handler = handler; }
   /// The method for a call with this authority; null: none.
   ServedMethod* Find(std::string_view host, std::string_view path) const;
   /// Whether any method of the path's service is served.
@@ -36,6 +38,7 @@ class MethodTable {
  private:
   absl::flat_hash_map<std::string, std::unique_ptr<ServedMethod>> methods_;
   bool has_hosts_ = false;
+  mutable ServedMethod generic_;  ///< Its path is the call's.
 };
 
 }  // namespace nearcall::internal

@@ -46,6 +46,7 @@ void NearServerCall::OnUnreferenced() {
   children_.clear();
   set_large(false);
   method_ = nullptr;
+  path_.clear();
   dispatched_ = false;
   open_frame_.clear(kKeepBuffer);
   request_ = {};

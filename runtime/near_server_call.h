@@ -42,7 +42,9 @@ class NearServerCall final : public ServerCall,
   std::string_view client_metadata() const override { return metadata_; }
   MetadataBlock* initial_metadata() override { return &initial_out_; }
   MetadataBlock* trailing_metadata() override { return &trailing_out_; }
-  std::string_view path() const override { return method_->path; }
+  std::string_view path() const override {
+    return path_.empty() ? method_->path : path_;
+  }
   std::string_view host() const override { return "localhost"; }
   std::string_view user_agent() const override;
   std::string_view transport() const override;
@@ -86,8 +88,8 @@ class NearServerCall final : public ServerCall,
 
   // With the session's mutex held.
   /// Takes the call over from its kOpen frame, which `body` is.
-  void Begin(const wire::Header& header, ServedMethod* method, Buffer* body,
-             const wire::Open& open);
+  void Begin(const wire::Header& header, ServedMethod* method,
+             std::string_view path, Buffer* body, const wire::Open& open);
   /// Ends it from this side and tells the client.
   void CancelLocked(StatusCode code, std::string_view text);
   /// No thread will run the handler.
@@ -117,6 +119,7 @@ class NearServerCall final : public ServerCall,
   bool cancel_notice_due_ = false;
 
   ServedMethod* method_ = nullptr;
+  std::string path_;         ///< Where the method has none of its own.
   bool dispatched_ = false;  ///< Its handler was, or is about to be, run.
   Buffer open_frame_;
   std::string_view request_;  ///< In open_frame_, when it was whole there.

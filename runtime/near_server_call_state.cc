@@ -10,13 +10,15 @@
 namespace nearcall::internal {
 
 void NearServerCall::Begin(const wire::Header& header, ServedMethod* method,
-                           Buffer* body, const wire::Open& open) {
+                           std::string_view path, Buffer* body,
+                           const wire::Open& open) {
   session_->mu.AssertHeld();
   Session* const session = session_.get();
   id_ = header.call;
   attached_ = true;
   RefCall();
   method_ = method;
+  path_.assign(path);
   send_credit_ = session->peer_window();
   receive_window_ = session->window();
   max_receive_ = session_->admission().max_receive();

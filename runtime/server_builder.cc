@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "runtime/generic_handler.h"
 #include "runtime/method_table.h"
 #include "runtime/server_core.h"
 #include "runtime/target.h"
@@ -19,6 +20,12 @@ ServerBuilder& ServerBuilder::AddListeningPort(
     const std::string& target, std::shared_ptr<ServerCredentials> credentials,
     int* selected_port) {
   ports_.push_back({target, std::move(credentials), selected_port});
+  return *this;
+}
+
+ServerBuilder& ServerBuilder::RegisterCallbackGenericService(
+    CallbackGenericService* service) {
+  generic_ = service;
   return *this;
 }
 
@@ -50,6 +57,11 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::Start() {
         });
   }
   if (!problem.ok()) return problem;
+  std::unique_ptr<internal::MethodHandler> generic;
+  if (generic_ != nullptr) {
+    generic = internal::MakeGenericHandler(generic_);
+    methods->SetGeneric(generic.get());
+  }
   std::vector<internal::Port> ports;
   for (const Port& port : ports_) {
     if (port.credentials == nullptr) {
@@ -79,8 +91,8 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::Start() {
   limits.max_receive = max_receive_ < 0 ? -1 : max_receive_;
   limits.max_send = max_send_ < 0 ? -1 : max_send_;
   limits.max_threads = max_threads_;
-  auto core =
-      std::make_unique<internal::ServerCore>(limits, std::move(methods));
+  auto core = std::make_unique<internal::ServerCore>(limits, std::move(methods),
+                                                     std::move(generic));
   absl::Status started = core->Start(std::move(ports));
   if (!started.ok()) return started;
   for (size_t i = 0; i < ports_.size(); ++i) {

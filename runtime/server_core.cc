@@ -20,8 +20,10 @@ int Cores() {
 }  // namespace
 
 ServerCore::ServerCore(const Limits& limits,
-                       std::unique_ptr<MethodTable> methods)
+                       std::unique_ptr<MethodTable> methods,
+                       std::unique_ptr<MethodHandler> generic)
     : limits_(limits),
+      generic_(std::move(generic)),
       methods_(std::move(methods)),
       generation_(ForkGeneration()),
       executor_(std::make_unique<Executor>(Cores(), limits.max_threads)) {}

@@ -25,7 +25,9 @@ class ServerCore final : public CallAdmission {
     int max_send = -1;
     int max_threads = 256;
   };
-  ServerCore(const Limits& limits, std::unique_ptr<MethodTable> methods);
+  /// `generic` may be null; it is kept for `methods`, which refers to it.
+  ServerCore(const Limits& limits, std::unique_ptr<MethodTable> methods,
+             std::unique_ptr<MethodHandler> generic);
   ~ServerCore();
 
   /// Takes the ports and begins to serve.
@@ -51,6 +53,7 @@ class ServerCore final : public CallAdmission {
   void WaitForCalls(Deadline deadline);
 
   const Limits limits_;
+  const std::unique_ptr<MethodHandler> generic_;
   const std::unique_ptr<MethodTable> methods_;
   const uint32_t generation_;
   std::vector<std::string> addresses_;

@@ -89,7 +89,7 @@ void ServerSession::OnBlockedLocked() { poller_->Attend(Self()); }
 
 bool ServerSession::FindMethod(uint16_t alias, std::string_view path,
                                ServedMethod** method,
-                               std::string_view* unknown) {
+                               std::string_view* call_path) {
   Alias one_time;
   Alias* entry = &one_time;
   if (alias != wire::kNoAlias) {
@@ -102,16 +102,16 @@ bool ServerSession::FindMethod(uint16_t alias, std::string_view path,
   }
   if (!path.empty()) {
     entry->method = admission_->methods().Find({}, path);
-    entry->unknown_path =
-        entry->method == nullptr ? std::string(path) : std::string();
+    const bool known = entry->method != nullptr && !entry->method->path.empty();
+    entry->path = known ? std::string() : std::string(path);
   }
-  if (entry->method == nullptr && entry->unknown_path.empty()) return false;
+  if (entry->method == nullptr && entry->path.empty()) return false;
   *method = entry->method;
   if (entry == &one_time) {
-    one_time_path_ = std::move(one_time.unknown_path);
-    *unknown = one_time_path_;
+    one_time_path_ = std::move(one_time.path);
+    *call_path = one_time_path_;
   } else {
-    *unknown = entry->unknown_path;
+    *call_path = entry->path;
   }
   return true;
 }
@@ -133,14 +133,14 @@ bool ServerSession::OnOpen(const wire::Header& header, Buffer* body) {
   if ((header.call & 1) == 0 || header.call <= last_id_) return false;
   last_id_ = header.call;
   ServedMethod* method = nullptr;
-  std::string_view unknown;
-  if (!FindMethod(header.code, open.path, &method, &unknown)) return false;
+  std::string_view path;
+  if (!FindMethod(header.code, open.path, &method, &path)) return false;
   if (!CanWriteLocked()) return true;
   if (method == nullptr) {
-    const bool service = admission_->methods().HasService(unknown);
+    const bool service = admission_->methods().HasService(path);
     RefuseLocked(header.call, UNIMPLEMENTED,
                  absl::StrCat(service ? "unknown method " : "unknown service: ",
-                              std::string(unknown)));
+                              std::string(path)));
     return true;
   }
   if (live_calls_locked() >= link_limits().max_calls) {
@@ -153,7 +153,7 @@ bool ServerSession::OnOpen(const wire::Header& header, Buffer* body) {
     return true;
   }
   const RefPtr<NearServerCall> call = NearServerCall::Make(Self());
-  call->Begin(header, method, body, open);
+  call->Begin(header, method, path, body, open);
   return true;
 }
 

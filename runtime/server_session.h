@@ -76,7 +76,7 @@ class ServerSession final : public Session {
  private:
   struct Alias {
     ServedMethod* method = nullptr;
-    std::string unknown_path;  ///< Where there is no such method.
+    std::string path;  ///< Kept where the method does not know it.
   };
 
   bool OnFrame(const wire::Header& header, Buffer* body) override;
@@ -87,7 +87,8 @@ class ServerSession final : public Session {
   bool OnOpen(const wire::Header& header, Buffer* body);
   /// False: an alias that nobody defined.
   bool FindMethod(uint16_t alias, std::string_view path, ServedMethod** method,
-                  std::string_view* unknown) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+                  std::string_view* call_path)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   void RefuseLocked(uint64_t id, StatusCode code, std::string_view text)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 

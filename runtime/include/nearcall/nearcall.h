@@ -9,6 +9,7 @@
 #include <nearcall/client_callback.h>
 #include <nearcall/client_context.h>
 #include <nearcall/credentials.h>
+#include <nearcall/generic.h>
 #include <nearcall/message_allocator.h>
 #include <nearcall/peer_credentials.h>
 #include <nearcall/server.h>

@@ -12,6 +12,7 @@
 
 namespace nearcall {
 
+class CallbackGenericService;
 class Service;
 
 /// Collects what a server is made of. One thread at a time; good for one
@@ -32,6 +33,10 @@ class ServerBuilder {
   ServerBuilder& RegisterService(Service* service);
   /// Only for calls with this authority.
   ServerBuilder& RegisterService(const std::string& host, Service* service);
+
+  /// Answers what no service does; at most one. Must outlive the server.
+  ServerBuilder& RegisterCallbackGenericService(
+      CallbackGenericService* service);
 
   /// Bytes; -1: no limit. Default: 4 MiB received, no limit sent.
   ServerBuilder& SetMaxReceiveMessageSize(int bytes) {
@@ -68,6 +73,7 @@ class ServerBuilder {
   };
   std::vector<Port> ports_;
   std::vector<Registration> services_;
+  CallbackGenericService* generic_ = nullptr;
   int max_receive_ = 4 * 1024 * 1024;
   int max_send_ = -1;
   int max_threads_ = 256;
