@@ -292,6 +292,10 @@ void Poller::Accept(Port* port) {
 }
 
 void Poller::Drop(ServerSession* session) {
+  if (session->handshaken() && admission_->events().wanted()) {
+    admission_->events().Disconnected(session->Describe(),
+                                      session->broken_reason());
+  }
   waiter_->Remove(&session->link());
   std::erase(handshaking_, session);
   std::shared_ptr<ServerSession> last;

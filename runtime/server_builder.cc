@@ -91,8 +91,8 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::Start() {
   limits.max_receive = max_receive_ < 0 ? -1 : max_receive_;
   limits.max_send = max_send_ < 0 ? -1 : max_send_;
   limits.max_threads = max_threads_;
-  auto core = std::make_unique<internal::ServerCore>(limits, std::move(methods),
-                                                     std::move(generic));
+  auto core = std::make_unique<internal::ServerCore>(
+      limits, std::move(methods), std::move(generic), observer_);
   absl::Status started = core->Start(std::move(ports));
   if (!started.ok()) return started;
   for (size_t i = 0; i < ports_.size(); ++i) {

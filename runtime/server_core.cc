@@ -21,12 +21,14 @@ int Cores() {
 
 ServerCore::ServerCore(const Limits& limits,
                        std::unique_ptr<MethodTable> methods,
-                       std::unique_ptr<MethodHandler> generic)
+                       std::unique_ptr<MethodHandler> generic,
+                       ConnectionObserver* observer)
     : limits_(limits),
       generic_(std::move(generic)),
       methods_(std::move(methods)),
       generation_(ForkGeneration()),
-      executor_(std::make_unique<Executor>(Cores(), limits.max_threads)) {}
+      executor_(std::make_unique<Executor>(Cores(), limits.max_threads)),
+      events_(observer, executor_.get()) {}
 
 absl::Status ServerCore::Start(std::vector<Port> ports) {
   // One poller for all that have descriptors, one for each other kind.

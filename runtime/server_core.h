@@ -27,7 +27,8 @@ class ServerCore final : public CallAdmission {
   };
   /// `generic` may be null; it is kept for `methods`, which refers to it.
   ServerCore(const Limits& limits, std::unique_ptr<MethodTable> methods,
-             std::unique_ptr<MethodHandler> generic);
+             std::unique_ptr<MethodHandler> generic,
+             ConnectionObserver* observer);
   ~ServerCore();
 
   /// Takes the ports and begins to serve.
@@ -48,6 +49,7 @@ class ServerCore final : public CallAdmission {
   int max_send() const override { return limits_.max_send; }
   bool BeginCall() override;
   void EndCall() override;
+  ConnectionEvents& events() override { return events_; }
 
  private:
   void WaitForCalls(Deadline deadline);
@@ -66,6 +68,7 @@ class ServerCore final : public CallAdmission {
   std::atomic<int64_t> calls_{0};
 
   std::unique_ptr<Executor> executor_;
+  ConnectionEvents events_;
   Watchdog watchdog_;
   std::vector<std::unique_ptr<Poller>> pollers_;
 };

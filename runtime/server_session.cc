@@ -1,5 +1,6 @@
 #include "runtime/server_session.h"
 
+#include <atomic>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +14,11 @@ namespace {
 constexpr size_t kInlineRequest = 64 * 1024;
 constexpr size_t kSpareCalls = 4;
 
+uint64_t NextConnectionId() {
+  static std::atomic<uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
 }  // namespace
 
 ServerSession::ServerSession(std::unique_ptr<Link> link, const Hello& ours,
@@ -20,7 +26,13 @@ ServerSession::ServerSession(std::unique_ptr<Link> link, const Hello& ours,
                              Poller* poller)
     : Session(std::move(link), ours, spin_micros),
       admission_(admission),
-      poller_(poller) {}
+      poller_(poller),
+      connection_id_(NextConnectionId()) {}
+
+Connection ServerSession::Describe() const {
+  const LinkInfo& info = link().info();
+  return {connection_id_, PeerName(), info.scheme, info.peer};
+}
 
 ServerSession::~ServerSession() {
   MutexLock lock(&spares_mu_);
@@ -68,6 +80,9 @@ Io ServerSession::ReadHello() {
   }
   SetPeerHello(*theirs);
   handshaken_ = true;
+  if (admission_->events().wanted()) {
+    admission_->events().Connected(Describe());
+  }
   return Io::kOk;
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/connection_events.h"
 #include "runtime/executor.h"
 #include "runtime/method_table.h"
 #include "runtime/session.h"
@@ -27,6 +28,7 @@ class CallAdmission {
   /// False: the server is shutting down.
   virtual bool BeginCall() = 0;
   virtual void EndCall() = 0;
+  virtual ConnectionEvents& events() = 0;
 
  protected:
   ~CallAdmission() = default;
@@ -54,6 +56,8 @@ class ServerSession final : public Session {
   /// Ends every call: contexts are cancelled, clients get UNAVAILABLE.
   void CancelAll(std::string_view text) ABSL_LOCKS_EXCLUDED(mu);
   bool handshaken() const { return handshaken_; }
+  /// For connection events.
+  Connection Describe() const;
 
   std::shared_ptr<ServerSession> Self() {
     return std::static_pointer_cast<ServerSession>(shared_from_this());
@@ -100,6 +104,7 @@ class ServerSession final : public Session {
  private:
   CallAdmission* const admission_;
   Poller* const poller_;
+  const uint64_t connection_id_;
   bool handshaken_ = false;
   NearServerCall* ready_ = nullptr;  ///< The reader role's.
   uint64_t last_id_ ABSL_GUARDED_BY(mu) = 0;

@@ -1,6 +1,7 @@
 #ifndef NEARCALL_SERVER_BUILDER_H_
 #define NEARCALL_SERVER_BUILDER_H_
 
+#include <nearcall/connection_observer.h>
 #include <nearcall/credentials.h>
 #include <nearcall/server.h>
 
@@ -38,6 +39,12 @@ class ServerBuilder {
   ServerBuilder& RegisterCallbackGenericService(
       CallbackGenericService* service);
 
+  /// Hears of clients that connect and go. Must outlive the server.
+  ServerBuilder& SetConnectionObserver(ConnectionObserver* observer) {
+    observer_ = observer;
+    return *this;
+  }
+
   /// Bytes; -1: no limit. Default: 4 MiB received, no limit sent.
   ServerBuilder& SetMaxReceiveMessageSize(int bytes) {
     max_receive_ = bytes;
@@ -74,6 +81,7 @@ class ServerBuilder {
   std::vector<Port> ports_;
   std::vector<Registration> services_;
   CallbackGenericService* generic_ = nullptr;
+  ConnectionObserver* observer_ = nullptr;
   int max_receive_ = 4 * 1024 * 1024;
   int max_send_ = -1;
   int max_threads_ = 256;
