@@ -166,8 +166,9 @@ void PrintStub(const Variables& service_variables, const Service& service,
                 "::std::shared_ptr<$root$::ChannelInterface> channel_;\nclass "
                 "async async_stub_{this};\n");
   for (const Method& method : service.methods) {
-    printer.Print(VariablesOf(service_variables, method),
-                  "const $root$::internal::RpcMethod rpcmethod_$method$_;\n");
+    printer.Print(
+        VariablesOf(service_variables, method),
+        "const $root$::internal::RpcMethod rpcmethod_$proto_method$_;\n");
   }
   printer.Outdent();
   printer.Print(

@@ -152,6 +152,7 @@ std::vector<Method> MethodsOf(const ServiceDescriptor& service,
     Method& method = methods.emplace_back();
     method.name =
         escape ? UniqueName(descriptor.name(), taken) : descriptor.name();
+    method.proto_name = descriptor.name();
     method.path =
         absl::StrCat("/", service.full_name(), "/", descriptor.name());
     method.index = i;

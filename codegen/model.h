@@ -21,7 +21,8 @@ enum class Shape { kUnary, kClientStreaming, kServerStreaming, kBidiStreaming };
 using Comments = std::vector<std::string>;
 
 struct Method {
-  std::string name;  // C++; "delete" is "delete_"
+  std::string name;        // C++; "delete" is "delete_"
+  std::string proto_name;  // as the .proto spells it
   std::string path;  // "/package.Service/Method", as the .proto spells them
   int index = 0;     // in declaration order; the runtime's id of the method
   Shape shape = Shape::kUnary;

@@ -20,6 +20,7 @@ Variables VariablesOf(const Variables& service, const Method& method,
 
   Variables all = service;
   all["method"] = method.name;
+  all["proto_method"] = method.proto_name;
   all["index"] = std::to_string(method.index);
   all["path"] = method.path;
   all["request"] = in;

@@ -13,23 +13,23 @@ constexpr const char kNewStub[] = R"(
 
 constexpr const char kStubUnary[] = R"(
 $root$::Status $service$::Stub::$method$($stub_params$) {
-  return $root$::internal::BlockingUnaryCall<$request$, $response$>(channel_.get(), rpcmethod_$method$_, $stub_args$);
+  return $root$::internal::BlockingUnaryCall<$request$, $response$>(channel_.get(), rpcmethod_$proto_method$_, $stub_args$);
 }
 
 void $service$::Stub::async::$method$($root$::ClientContext* context, const $request$* request, $response$* response, ::std::function<void($root$::Status)> done) {
-  $root$::internal::CallbackUnaryCall<$request$, $response$>(stub_->channel_.get(), stub_->rpcmethod_$method$_, context, request, response, ::std::move(done));
+  $root$::internal::CallbackUnaryCall<$request$, $response$>(stub_->channel_.get(), stub_->rpcmethod_$proto_method$_, context, request, response, ::std::move(done));
 }
 )";
 
 constexpr const char kStubStream[] = R"(
 $stream$* $service$::Stub::$method$Raw($stub_params$) {
-  return $stream_factory$::Create(channel_.get(), rpcmethod_$method$_, $stub_args$);
+  return $stream_factory$::Create(channel_.get(), rpcmethod_$proto_method$_, $stub_args$);
 }
 )";
 
 constexpr const char kStubReactor[] = R"(
 void $service$::Stub::async::$method$($async_params$) {
-  $factory$::Create(stub_->channel_.get(), stub_->rpcmethod_$method$_, $async_args$);
+  $factory$::Create(stub_->channel_.get(), stub_->rpcmethod_$proto_method$_, $async_args$);
 }
 )";
 
@@ -58,7 +58,7 @@ void PrintStub(const Variables& service_variables, const Service& service,
   for (const Method& method : service.methods) {
     printer.Print(
         VariablesOf(service_variables, method),
-        ",\n      rpcmethod_$method$_($service$_method_names[$index$], "
+        ",\n      rpcmethod_$proto_method$_($service$_method_names[$index$], "
         "options.suffix_for_stats(), "
         "$root$::internal::RpcMethod::$rpc_type$, channel)");
   }

@@ -107,6 +107,7 @@ TEST_F(ModelTest, KeywordsAreEscapedButNotOnTheWire) {
   EXPECT_EQ(file.services[0].full_name, "p.class");
   EXPECT_THAT(NamesOf(file.services[0]), ElementsAre("delete_", "co_await_"));
   EXPECT_EQ(file.services[0].methods[0].path, "/p.class/delete");
+  EXPECT_EQ(file.services[0].methods[0].proto_name, "delete");
 }
 
 TEST_F(ModelTest, AnEscapedNameNeverTakesAnothersPlace) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# protoc-gen-nearcall as a program: plugin_test.sh PROTOC PLUGIN VERSION
+# protoc-gen-nearcall as a program: plugin_test.sh PROTOC PLUGIN VERSION CXX
 set -euo pipefail
-protoc=$1 plugin=$2 version=$3
+protoc=$1 plugin=$2 version=$3 cxx=$4
 protos=$(cd "$(dirname "$0")/protos" && pwd)
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
@@ -29,4 +29,17 @@ if [[ -n $(ls "$out") ]]; then
   echo "a failed run left files:" "$out"/*
   failed=1
 fi
+
+# Headers of another minor version are refused, those of another patch are not.
+preprocess() {  # NUMBER: with a nearcall of that version
+  mkdir -p "$out/nearcall"
+  touch "$out/no_package.pb.h"
+  echo "#define NEARCALL_VERSION ($1)" >"$out/nearcall/generated.h"
+  "$cxx" -E -I"$out" "$out/no_package.nearcall.pb.h" 2>&1 >/dev/null
+}
+"$protoc" -I"$protos" --plugin=protoc-gen-nearcall="$plugin" --nearcall_out="$out" no_package.proto
+IFS=. read -r major minor patch <<<"$version"
+expect 'another minor version' "Generate it again" \
+  "$(preprocess "$major * 1000000 + $((minor + 1)) * 1000 + $patch" || true)"
+preprocess "$major * 1000000 + $minor * 1000 + $((patch + 1))" || failed=1
 exit $failed

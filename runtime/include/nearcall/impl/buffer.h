@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <new>
 #include <utility>
 
 namespace nearcall::internal {
@@ -62,14 +61,8 @@ class Buffer {
   }
 
  private:
-  void Grow(size_t least) {
-    size_t capacity = capacity_ < 256 ? 256 : capacity_ + capacity_ / 2;
-    if (capacity < least) capacity = least;
-    void* grown = std::realloc(data_, capacity);
-    if (grown == nullptr) throw std::bad_alloc();
-    data_ = static_cast<uint8_t*>(grown);
-    capacity_ = capacity;
-  }
+  // Not inline: it throws, and clients may be compiled without exceptions.
+  void Grow(size_t least);
 
   uint8_t* data_ = nullptr;
   size_t size_ = 0;

@@ -19,32 +19,32 @@ static const char* const delete___method_names[] = {
 
 delete__::Stub::Stub(const ::std::shared_ptr<::nearcall::ChannelInterface>& channel, const ::nearcall::StubOptions& options)
     : channel_(channel),
-      rpcmethod_operator__(delete___method_names[0], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
-      rpcmethod_new__(delete___method_names[1], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::CLIENT_STREAMING, channel),
+      rpcmethod_operator_(delete___method_names[0], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
+      rpcmethod_new_(delete___method_names[1], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::CLIENT_STREAMING, channel),
       rpcmethod_class__(delete___method_names[2], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
-      rpcmethod_class___(delete___method_names[3], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
-      rpcmethod_and__(delete___method_names[4], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::SERVER_STREAMING, channel),
-      rpcmethod_NULL__(delete___method_names[5], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::BIDI_STREAMING, channel),
-      rpcmethod_co_await__(delete___method_names[6], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel) {}
+      rpcmethod_class_(delete___method_names[3], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
+      rpcmethod_and_(delete___method_names[4], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::SERVER_STREAMING, channel),
+      rpcmethod_NULL_(delete___method_names[5], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::BIDI_STREAMING, channel),
+      rpcmethod_co_await_(delete___method_names[6], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel) {}
 
 ::nearcall::Status delete__::Stub::operator_(::nearcall::ClientContext* context, const ::keywords::class_& request, ::keywords::class__int* response) {
-  return ::nearcall::internal::BlockingUnaryCall<::keywords::class_, ::keywords::class__int>(channel_.get(), rpcmethod_operator__, context, request, response);
+  return ::nearcall::internal::BlockingUnaryCall<::keywords::class_, ::keywords::class__int>(channel_.get(), rpcmethod_operator_, context, request, response);
 }
 
 void delete__::Stub::async::operator_(::nearcall::ClientContext* context, const ::keywords::class_* request, ::keywords::class__int* response, ::std::function<void(::nearcall::Status)> done) {
-  ::nearcall::internal::CallbackUnaryCall<::keywords::class_, ::keywords::class__int>(stub_->channel_.get(), stub_->rpcmethod_operator__, context, request, response, ::std::move(done));
+  ::nearcall::internal::CallbackUnaryCall<::keywords::class_, ::keywords::class__int>(stub_->channel_.get(), stub_->rpcmethod_operator_, context, request, response, ::std::move(done));
 }
 
 void delete__::Stub::async::operator_(::nearcall::ClientContext* context, const ::keywords::class_* request, ::keywords::class__int* response, ::nearcall::ClientUnaryReactor* reactor) {
-  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_operator__, context, request, response, reactor);
+  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_operator_, context, request, response, reactor);
 }
 
 ::nearcall::ClientWriter<::keywords::class_>* delete__::Stub::new_Raw(::nearcall::ClientContext* context, ::keywords::class_* response) {
-  return ::nearcall::internal::ClientWriterFactory<::keywords::class_>::Create(channel_.get(), rpcmethod_new__, context, response);
+  return ::nearcall::internal::ClientWriterFactory<::keywords::class_>::Create(channel_.get(), rpcmethod_new_, context, response);
 }
 
 void delete__::Stub::async::new_(::nearcall::ClientContext* context, ::keywords::class_* response, ::nearcall::ClientWriteReactor<::keywords::class_>* reactor) {
-  ::nearcall::internal::ClientCallbackWriterFactory<::keywords::class_>::Create(stub_->channel_.get(), stub_->rpcmethod_new__, context, response, reactor);
+  ::nearcall::internal::ClientCallbackWriterFactory<::keywords::class_>::Create(stub_->channel_.get(), stub_->rpcmethod_new_, context, response, reactor);
 }
 
 ::nearcall::Status delete__::Stub::class_(::nearcall::ClientContext* context, const ::keywords::class_& request, ::keywords::class_* response) {
@@ -60,43 +60,43 @@ void delete__::Stub::async::class_(::nearcall::ClientContext* context, const ::k
 }
 
 ::nearcall::Status delete__::Stub::class__(::nearcall::ClientContext* context, const ::keywords::class_& request, ::keywords::class_* response) {
-  return ::nearcall::internal::BlockingUnaryCall<::keywords::class_, ::keywords::class_>(channel_.get(), rpcmethod_class___, context, request, response);
+  return ::nearcall::internal::BlockingUnaryCall<::keywords::class_, ::keywords::class_>(channel_.get(), rpcmethod_class_, context, request, response);
 }
 
 void delete__::Stub::async::class__(::nearcall::ClientContext* context, const ::keywords::class_* request, ::keywords::class_* response, ::std::function<void(::nearcall::Status)> done) {
-  ::nearcall::internal::CallbackUnaryCall<::keywords::class_, ::keywords::class_>(stub_->channel_.get(), stub_->rpcmethod_class___, context, request, response, ::std::move(done));
+  ::nearcall::internal::CallbackUnaryCall<::keywords::class_, ::keywords::class_>(stub_->channel_.get(), stub_->rpcmethod_class_, context, request, response, ::std::move(done));
 }
 
 void delete__::Stub::async::class__(::nearcall::ClientContext* context, const ::keywords::class_* request, ::keywords::class_* response, ::nearcall::ClientUnaryReactor* reactor) {
-  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_class___, context, request, response, reactor);
+  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_class_, context, request, response, reactor);
 }
 
 ::nearcall::ClientReader<::keywords::class_>* delete__::Stub::and_Raw(::nearcall::ClientContext* context, const ::keywords::class_& request) {
-  return ::nearcall::internal::ClientReaderFactory<::keywords::class_>::Create(channel_.get(), rpcmethod_and__, context, request);
+  return ::nearcall::internal::ClientReaderFactory<::keywords::class_>::Create(channel_.get(), rpcmethod_and_, context, request);
 }
 
 void delete__::Stub::async::and_(::nearcall::ClientContext* context, const ::keywords::class_* request, ::nearcall::ClientReadReactor<::keywords::class_>* reactor) {
-  ::nearcall::internal::ClientCallbackReaderFactory<::keywords::class_>::Create(stub_->channel_.get(), stub_->rpcmethod_and__, context, request, reactor);
+  ::nearcall::internal::ClientCallbackReaderFactory<::keywords::class_>::Create(stub_->channel_.get(), stub_->rpcmethod_and_, context, request, reactor);
 }
 
 ::nearcall::ClientReaderWriter<::keywords::class_, ::keywords::class_>* delete__::Stub::NULL_Raw(::nearcall::ClientContext* context) {
-  return ::nearcall::internal::ClientReaderWriterFactory<::keywords::class_, ::keywords::class_>::Create(channel_.get(), rpcmethod_NULL__, context);
+  return ::nearcall::internal::ClientReaderWriterFactory<::keywords::class_, ::keywords::class_>::Create(channel_.get(), rpcmethod_NULL_, context);
 }
 
 void delete__::Stub::async::NULL_(::nearcall::ClientContext* context, ::nearcall::ClientBidiReactor<::keywords::class_, ::keywords::class_>* reactor) {
-  ::nearcall::internal::ClientCallbackReaderWriterFactory<::keywords::class_, ::keywords::class_>::Create(stub_->channel_.get(), stub_->rpcmethod_NULL__, context, reactor);
+  ::nearcall::internal::ClientCallbackReaderWriterFactory<::keywords::class_, ::keywords::class_>::Create(stub_->channel_.get(), stub_->rpcmethod_NULL_, context, reactor);
 }
 
 ::nearcall::Status delete__::Stub::co_await_(::nearcall::ClientContext* context, const ::keywords::class_& request, ::keywords::class_* response) {
-  return ::nearcall::internal::BlockingUnaryCall<::keywords::class_, ::keywords::class_>(channel_.get(), rpcmethod_co_await__, context, request, response);
+  return ::nearcall::internal::BlockingUnaryCall<::keywords::class_, ::keywords::class_>(channel_.get(), rpcmethod_co_await_, context, request, response);
 }
 
 void delete__::Stub::async::co_await_(::nearcall::ClientContext* context, const ::keywords::class_* request, ::keywords::class_* response, ::std::function<void(::nearcall::Status)> done) {
-  ::nearcall::internal::CallbackUnaryCall<::keywords::class_, ::keywords::class_>(stub_->channel_.get(), stub_->rpcmethod_co_await__, context, request, response, ::std::move(done));
+  ::nearcall::internal::CallbackUnaryCall<::keywords::class_, ::keywords::class_>(stub_->channel_.get(), stub_->rpcmethod_co_await_, context, request, response, ::std::move(done));
 }
 
 void delete__::Stub::async::co_await_(::nearcall::ClientContext* context, const ::keywords::class_* request, ::keywords::class_* response, ::nearcall::ClientUnaryReactor* reactor) {
-  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_co_await__, context, request, response, reactor);
+  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_co_await_, context, request, response, reactor);
 }
 
 delete__::Service::Service() {
@@ -221,52 +221,52 @@ static const char* const Stub__method_names[] = {
 
 Stub_::Stub::Stub(const ::std::shared_ptr<::nearcall::ChannelInterface>& channel, const ::nearcall::StubOptions& options)
     : channel_(channel),
-      rpcmethod_Stub__(Stub__method_names[0], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
-      rpcmethod_StubInterface__(Stub__method_names[1], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::SERVER_STREAMING, channel),
-      rpcmethod_Service__(Stub__method_names[2], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
+      rpcmethod_Stub_(Stub__method_names[0], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
+      rpcmethod_StubInterface_(Stub__method_names[1], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::SERVER_STREAMING, channel),
+      rpcmethod_Service_(Stub__method_names[2], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
       rpcmethod_NewStub_(Stub__method_names[3], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
       rpcmethod_CallbackService_(Stub__method_names[4], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
-      rpcmethod_async__(Stub__method_names[5], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
-      rpcmethod_async_interface__(Stub__method_names[6], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::CLIENT_STREAMING, channel),
-      rpcmethod_experimental_async__(Stub__method_names[7], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::BIDI_STREAMING, channel),
-      rpcmethod_experimental_async_interface__(Stub__method_names[8], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
-      rpcmethod_channel___(Stub__method_names[9], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
-      rpcmethod_stub___(Stub__method_names[10], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
-      rpcmethod_async_stub___(Stub__method_names[11], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
-      rpcmethod_rpcmethod_Stub___(Stub__method_names[12], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
-      rpcmethod_BaseClass__(Stub__method_names[13], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
+      rpcmethod_async_(Stub__method_names[5], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
+      rpcmethod_async_interface_(Stub__method_names[6], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::CLIENT_STREAMING, channel),
+      rpcmethod_experimental_async_(Stub__method_names[7], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::BIDI_STREAMING, channel),
+      rpcmethod_experimental_async_interface_(Stub__method_names[8], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
+      rpcmethod_channel__(Stub__method_names[9], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
+      rpcmethod_stub__(Stub__method_names[10], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
+      rpcmethod_async_stub__(Stub__method_names[11], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
+      rpcmethod_rpcmethod_Stub__(Stub__method_names[12], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
+      rpcmethod_BaseClass_(Stub__method_names[13], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
       rpcmethod_service_full_name_(Stub__method_names[14], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel) {}
 
 ::nearcall::Status Stub_::Stub::Stub_(::nearcall::ClientContext* context, const ::keywords::Echo& request, ::keywords::Echo* response) {
-  return ::nearcall::internal::BlockingUnaryCall<::keywords::Echo, ::keywords::Echo>(channel_.get(), rpcmethod_Stub__, context, request, response);
+  return ::nearcall::internal::BlockingUnaryCall<::keywords::Echo, ::keywords::Echo>(channel_.get(), rpcmethod_Stub_, context, request, response);
 }
 
 void Stub_::Stub::async::Stub_(::nearcall::ClientContext* context, const ::keywords::Echo* request, ::keywords::Echo* response, ::std::function<void(::nearcall::Status)> done) {
-  ::nearcall::internal::CallbackUnaryCall<::keywords::Echo, ::keywords::Echo>(stub_->channel_.get(), stub_->rpcmethod_Stub__, context, request, response, ::std::move(done));
+  ::nearcall::internal::CallbackUnaryCall<::keywords::Echo, ::keywords::Echo>(stub_->channel_.get(), stub_->rpcmethod_Stub_, context, request, response, ::std::move(done));
 }
 
 void Stub_::Stub::async::Stub_(::nearcall::ClientContext* context, const ::keywords::Echo* request, ::keywords::Echo* response, ::nearcall::ClientUnaryReactor* reactor) {
-  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_Stub__, context, request, response, reactor);
+  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_Stub_, context, request, response, reactor);
 }
 
 ::nearcall::ClientReader<::keywords::Echo>* Stub_::Stub::StubInterface_Raw(::nearcall::ClientContext* context, const ::keywords::Echo& request) {
-  return ::nearcall::internal::ClientReaderFactory<::keywords::Echo>::Create(channel_.get(), rpcmethod_StubInterface__, context, request);
+  return ::nearcall::internal::ClientReaderFactory<::keywords::Echo>::Create(channel_.get(), rpcmethod_StubInterface_, context, request);
 }
 
 void Stub_::Stub::async::StubInterface_(::nearcall::ClientContext* context, const ::keywords::Echo* request, ::nearcall::ClientReadReactor<::keywords::Echo>* reactor) {
-  ::nearcall::internal::ClientCallbackReaderFactory<::keywords::Echo>::Create(stub_->channel_.get(), stub_->rpcmethod_StubInterface__, context, request, reactor);
+  ::nearcall::internal::ClientCallbackReaderFactory<::keywords::Echo>::Create(stub_->channel_.get(), stub_->rpcmethod_StubInterface_, context, request, reactor);
 }
 
 ::nearcall::Status Stub_::Stub::Service_(::nearcall::ClientContext* context, const ::keywords::Echo& request, ::keywords::Echo* response) {
-  return ::nearcall::internal::BlockingUnaryCall<::keywords::Echo, ::keywords::Echo>(channel_.get(), rpcmethod_Service__, context, request, response);
+  return ::nearcall::internal::BlockingUnaryCall<::keywords::Echo, ::keywords::Echo>(channel_.get(), rpcmethod_Service_, context, request, response);
 }
 
 void Stub_::Stub::async::Service_(::nearcall::ClientContext* context, const ::keywords::Echo* request, ::keywords::Echo* response, ::std::function<void(::nearcall::Status)> done) {
-  ::nearcall::internal::CallbackUnaryCall<::keywords::Echo, ::keywords::Echo>(stub_->channel_.get(), stub_->rpcmethod_Service__, context, request, response, ::std::move(done));
+  ::nearcall::internal::CallbackUnaryCall<::keywords::Echo, ::keywords::Echo>(stub_->channel_.get(), stub_->rpcmethod_Service_, context, request, response, ::std::move(done));
 }
 
 void Stub_::Stub::async::Service_(::nearcall::ClientContext* context, const ::keywords::Echo* request, ::keywords::Echo* response, ::nearcall::ClientUnaryReactor* reactor) {
-  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_Service__, context, request, response, reactor);
+  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_Service_, context, request, response, reactor);
 }
 
 ::nearcall::Status Stub_::Stub::NewStub(::nearcall::ClientContext* context, const ::keywords::Echo& request, ::keywords::Echo* response) {
@@ -294,103 +294,103 @@ void Stub_::Stub::async::CallbackService(::nearcall::ClientContext* context, con
 }
 
 ::nearcall::Status Stub_::Stub::async_(::nearcall::ClientContext* context, const ::keywords::Echo& request, ::keywords::Echo* response) {
-  return ::nearcall::internal::BlockingUnaryCall<::keywords::Echo, ::keywords::Echo>(channel_.get(), rpcmethod_async__, context, request, response);
+  return ::nearcall::internal::BlockingUnaryCall<::keywords::Echo, ::keywords::Echo>(channel_.get(), rpcmethod_async_, context, request, response);
 }
 
 void Stub_::Stub::async::async_(::nearcall::ClientContext* context, const ::keywords::Echo* request, ::keywords::Echo* response, ::std::function<void(::nearcall::Status)> done) {
-  ::nearcall::internal::CallbackUnaryCall<::keywords::Echo, ::keywords::Echo>(stub_->channel_.get(), stub_->rpcmethod_async__, context, request, response, ::std::move(done));
+  ::nearcall::internal::CallbackUnaryCall<::keywords::Echo, ::keywords::Echo>(stub_->channel_.get(), stub_->rpcmethod_async_, context, request, response, ::std::move(done));
 }
 
 void Stub_::Stub::async::async_(::nearcall::ClientContext* context, const ::keywords::Echo* request, ::keywords::Echo* response, ::nearcall::ClientUnaryReactor* reactor) {
-  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_async__, context, request, response, reactor);
+  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_async_, context, request, response, reactor);
 }
 
 ::nearcall::ClientWriter<::keywords::Echo>* Stub_::Stub::async_interface_Raw(::nearcall::ClientContext* context, ::keywords::Echo* response) {
-  return ::nearcall::internal::ClientWriterFactory<::keywords::Echo>::Create(channel_.get(), rpcmethod_async_interface__, context, response);
+  return ::nearcall::internal::ClientWriterFactory<::keywords::Echo>::Create(channel_.get(), rpcmethod_async_interface_, context, response);
 }
 
 void Stub_::Stub::async::async_interface_(::nearcall::ClientContext* context, ::keywords::Echo* response, ::nearcall::ClientWriteReactor<::keywords::Echo>* reactor) {
-  ::nearcall::internal::ClientCallbackWriterFactory<::keywords::Echo>::Create(stub_->channel_.get(), stub_->rpcmethod_async_interface__, context, response, reactor);
+  ::nearcall::internal::ClientCallbackWriterFactory<::keywords::Echo>::Create(stub_->channel_.get(), stub_->rpcmethod_async_interface_, context, response, reactor);
 }
 
 ::nearcall::ClientReaderWriter<::keywords::Echo, ::keywords::Echo>* Stub_::Stub::experimental_async_Raw(::nearcall::ClientContext* context) {
-  return ::nearcall::internal::ClientReaderWriterFactory<::keywords::Echo, ::keywords::Echo>::Create(channel_.get(), rpcmethod_experimental_async__, context);
+  return ::nearcall::internal::ClientReaderWriterFactory<::keywords::Echo, ::keywords::Echo>::Create(channel_.get(), rpcmethod_experimental_async_, context);
 }
 
 void Stub_::Stub::async::experimental_async_(::nearcall::ClientContext* context, ::nearcall::ClientBidiReactor<::keywords::Echo, ::keywords::Echo>* reactor) {
-  ::nearcall::internal::ClientCallbackReaderWriterFactory<::keywords::Echo, ::keywords::Echo>::Create(stub_->channel_.get(), stub_->rpcmethod_experimental_async__, context, reactor);
+  ::nearcall::internal::ClientCallbackReaderWriterFactory<::keywords::Echo, ::keywords::Echo>::Create(stub_->channel_.get(), stub_->rpcmethod_experimental_async_, context, reactor);
 }
 
 ::nearcall::Status Stub_::Stub::experimental_async_interface_(::nearcall::ClientContext* context, const ::keywords::Echo& request, ::keywords::Echo* response) {
-  return ::nearcall::internal::BlockingUnaryCall<::keywords::Echo, ::keywords::Echo>(channel_.get(), rpcmethod_experimental_async_interface__, context, request, response);
+  return ::nearcall::internal::BlockingUnaryCall<::keywords::Echo, ::keywords::Echo>(channel_.get(), rpcmethod_experimental_async_interface_, context, request, response);
 }
 
 void Stub_::Stub::async::experimental_async_interface_(::nearcall::ClientContext* context, const ::keywords::Echo* request, ::keywords::Echo* response, ::std::function<void(::nearcall::Status)> done) {
-  ::nearcall::internal::CallbackUnaryCall<::keywords::Echo, ::keywords::Echo>(stub_->channel_.get(), stub_->rpcmethod_experimental_async_interface__, context, request, response, ::std::move(done));
+  ::nearcall::internal::CallbackUnaryCall<::keywords::Echo, ::keywords::Echo>(stub_->channel_.get(), stub_->rpcmethod_experimental_async_interface_, context, request, response, ::std::move(done));
 }
 
 void Stub_::Stub::async::experimental_async_interface_(::nearcall::ClientContext* context, const ::keywords::Echo* request, ::keywords::Echo* response, ::nearcall::ClientUnaryReactor* reactor) {
-  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_experimental_async_interface__, context, request, response, reactor);
+  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_experimental_async_interface_, context, request, response, reactor);
 }
 
 ::nearcall::Status Stub_::Stub::channel__(::nearcall::ClientContext* context, const ::keywords::Echo& request, ::keywords::Echo* response) {
-  return ::nearcall::internal::BlockingUnaryCall<::keywords::Echo, ::keywords::Echo>(channel_.get(), rpcmethod_channel___, context, request, response);
+  return ::nearcall::internal::BlockingUnaryCall<::keywords::Echo, ::keywords::Echo>(channel_.get(), rpcmethod_channel__, context, request, response);
 }
 
 void Stub_::Stub::async::channel__(::nearcall::ClientContext* context, const ::keywords::Echo* request, ::keywords::Echo* response, ::std::function<void(::nearcall::Status)> done) {
-  ::nearcall::internal::CallbackUnaryCall<::keywords::Echo, ::keywords::Echo>(stub_->channel_.get(), stub_->rpcmethod_channel___, context, request, response, ::std::move(done));
+  ::nearcall::internal::CallbackUnaryCall<::keywords::Echo, ::keywords::Echo>(stub_->channel_.get(), stub_->rpcmethod_channel__, context, request, response, ::std::move(done));
 }
 
 void Stub_::Stub::async::channel__(::nearcall::ClientContext* context, const ::keywords::Echo* request, ::keywords::Echo* response, ::nearcall::ClientUnaryReactor* reactor) {
-  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_channel___, context, request, response, reactor);
+  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_channel__, context, request, response, reactor);
 }
 
 ::nearcall::Status Stub_::Stub::stub__(::nearcall::ClientContext* context, const ::keywords::Echo& request, ::keywords::Echo* response) {
-  return ::nearcall::internal::BlockingUnaryCall<::keywords::Echo, ::keywords::Echo>(channel_.get(), rpcmethod_stub___, context, request, response);
+  return ::nearcall::internal::BlockingUnaryCall<::keywords::Echo, ::keywords::Echo>(channel_.get(), rpcmethod_stub__, context, request, response);
 }
 
 void Stub_::Stub::async::stub__(::nearcall::ClientContext* context, const ::keywords::Echo* request, ::keywords::Echo* response, ::std::function<void(::nearcall::Status)> done) {
-  ::nearcall::internal::CallbackUnaryCall<::keywords::Echo, ::keywords::Echo>(stub_->channel_.get(), stub_->rpcmethod_stub___, context, request, response, ::std::move(done));
+  ::nearcall::internal::CallbackUnaryCall<::keywords::Echo, ::keywords::Echo>(stub_->channel_.get(), stub_->rpcmethod_stub__, context, request, response, ::std::move(done));
 }
 
 void Stub_::Stub::async::stub__(::nearcall::ClientContext* context, const ::keywords::Echo* request, ::keywords::Echo* response, ::nearcall::ClientUnaryReactor* reactor) {
-  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_stub___, context, request, response, reactor);
+  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_stub__, context, request, response, reactor);
 }
 
 ::nearcall::Status Stub_::Stub::async_stub__(::nearcall::ClientContext* context, const ::keywords::Echo& request, ::keywords::Echo* response) {
-  return ::nearcall::internal::BlockingUnaryCall<::keywords::Echo, ::keywords::Echo>(channel_.get(), rpcmethod_async_stub___, context, request, response);
+  return ::nearcall::internal::BlockingUnaryCall<::keywords::Echo, ::keywords::Echo>(channel_.get(), rpcmethod_async_stub__, context, request, response);
 }
 
 void Stub_::Stub::async::async_stub__(::nearcall::ClientContext* context, const ::keywords::Echo* request, ::keywords::Echo* response, ::std::function<void(::nearcall::Status)> done) {
-  ::nearcall::internal::CallbackUnaryCall<::keywords::Echo, ::keywords::Echo>(stub_->channel_.get(), stub_->rpcmethod_async_stub___, context, request, response, ::std::move(done));
+  ::nearcall::internal::CallbackUnaryCall<::keywords::Echo, ::keywords::Echo>(stub_->channel_.get(), stub_->rpcmethod_async_stub__, context, request, response, ::std::move(done));
 }
 
 void Stub_::Stub::async::async_stub__(::nearcall::ClientContext* context, const ::keywords::Echo* request, ::keywords::Echo* response, ::nearcall::ClientUnaryReactor* reactor) {
-  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_async_stub___, context, request, response, reactor);
+  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_async_stub__, context, request, response, reactor);
 }
 
 ::nearcall::Status Stub_::Stub::rpcmethod_Stub__(::nearcall::ClientContext* context, const ::keywords::Echo& request, ::keywords::Echo* response) {
-  return ::nearcall::internal::BlockingUnaryCall<::keywords::Echo, ::keywords::Echo>(channel_.get(), rpcmethod_rpcmethod_Stub___, context, request, response);
+  return ::nearcall::internal::BlockingUnaryCall<::keywords::Echo, ::keywords::Echo>(channel_.get(), rpcmethod_rpcmethod_Stub__, context, request, response);
 }
 
 void Stub_::Stub::async::rpcmethod_Stub__(::nearcall::ClientContext* context, const ::keywords::Echo* request, ::keywords::Echo* response, ::std::function<void(::nearcall::Status)> done) {
-  ::nearcall::internal::CallbackUnaryCall<::keywords::Echo, ::keywords::Echo>(stub_->channel_.get(), stub_->rpcmethod_rpcmethod_Stub___, context, request, response, ::std::move(done));
+  ::nearcall::internal::CallbackUnaryCall<::keywords::Echo, ::keywords::Echo>(stub_->channel_.get(), stub_->rpcmethod_rpcmethod_Stub__, context, request, response, ::std::move(done));
 }
 
 void Stub_::Stub::async::rpcmethod_Stub__(::nearcall::ClientContext* context, const ::keywords::Echo* request, ::keywords::Echo* response, ::nearcall::ClientUnaryReactor* reactor) {
-  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_rpcmethod_Stub___, context, request, response, reactor);
+  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_rpcmethod_Stub__, context, request, response, reactor);
 }
 
 ::nearcall::Status Stub_::Stub::BaseClass_(::nearcall::ClientContext* context, const ::keywords::Echo& request, ::keywords::Echo* response) {
-  return ::nearcall::internal::BlockingUnaryCall<::keywords::Echo, ::keywords::Echo>(channel_.get(), rpcmethod_BaseClass__, context, request, response);
+  return ::nearcall::internal::BlockingUnaryCall<::keywords::Echo, ::keywords::Echo>(channel_.get(), rpcmethod_BaseClass_, context, request, response);
 }
 
 void Stub_::Stub::async::BaseClass_(::nearcall::ClientContext* context, const ::keywords::Echo* request, ::keywords::Echo* response, ::std::function<void(::nearcall::Status)> done) {
-  ::nearcall::internal::CallbackUnaryCall<::keywords::Echo, ::keywords::Echo>(stub_->channel_.get(), stub_->rpcmethod_BaseClass__, context, request, response, ::std::move(done));
+  ::nearcall::internal::CallbackUnaryCall<::keywords::Echo, ::keywords::Echo>(stub_->channel_.get(), stub_->rpcmethod_BaseClass_, context, request, response, ::std::move(done));
 }
 
 void Stub_::Stub::async::BaseClass_(::nearcall::ClientContext* context, const ::keywords::Echo* request, ::keywords::Echo* response, ::nearcall::ClientUnaryReactor* reactor) {
-  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_BaseClass__, context, request, response, reactor);
+  ::nearcall::internal::ClientCallbackUnaryFactory::Create(stub_->channel_.get(), stub_->rpcmethod_BaseClass_, context, request, response, reactor);
 }
 
 ::nearcall::Status Stub_::Stub::service_full_name(::nearcall::ClientContext* context, const ::keywords::Echo& request, ::keywords::Echo* response) {
@@ -1059,10 +1059,10 @@ Raw::Stub::Stub(const ::std::shared_ptr<::nearcall::ChannelInterface>& channel, 
       rpcmethod_Get_(Raw_method_names[0], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::SERVER_STREAMING, channel),
       rpcmethod_GetRaw_(Raw_method_names[1], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::NORMAL_RPC, channel),
       rpcmethod_Put_(Raw_method_names[2], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::CLIENT_STREAMING, channel),
-      rpcmethod_PutRaw___(Raw_method_names[3], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::CLIENT_STREAMING, channel),
+      rpcmethod_PutRaw_(Raw_method_names[3], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::CLIENT_STREAMING, channel),
       rpcmethod_PutRaw__(Raw_method_names[4], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::CLIENT_STREAMING, channel),
       rpcmethod_Talk_(Raw_method_names[5], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::BIDI_STREAMING, channel),
-      rpcmethod_TalkRaw__(Raw_method_names[6], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::BIDI_STREAMING, channel),
+      rpcmethod_TalkRaw_(Raw_method_names[6], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::BIDI_STREAMING, channel),
       rpcmethod_TalkRawRaw_(Raw_method_names[7], options.suffix_for_stats(), ::nearcall::internal::RpcMethod::BIDI_STREAMING, channel) {}
 
 ::nearcall::ClientReader<::keywords::Echo>* Raw::Stub::GetRaw(::nearcall::ClientContext* context, const ::keywords::Echo& request) {
@@ -1094,11 +1094,11 @@ void Raw::Stub::async::Put(::nearcall::ClientContext* context, ::keywords::Echo*
 }
 
 ::nearcall::ClientWriter<::keywords::Echo>* Raw::Stub::PutRaw__Raw(::nearcall::ClientContext* context, ::keywords::Echo* response) {
-  return ::nearcall::internal::ClientWriterFactory<::keywords::Echo>::Create(channel_.get(), rpcmethod_PutRaw___, context, response);
+  return ::nearcall::internal::ClientWriterFactory<::keywords::Echo>::Create(channel_.get(), rpcmethod_PutRaw_, context, response);
 }
 
 void Raw::Stub::async::PutRaw__(::nearcall::ClientContext* context, ::keywords::Echo* response, ::nearcall::ClientWriteReactor<::keywords::Echo>* reactor) {
-  ::nearcall::internal::ClientCallbackWriterFactory<::keywords::Echo>::Create(stub_->channel_.get(), stub_->rpcmethod_PutRaw___, context, response, reactor);
+  ::nearcall::internal::ClientCallbackWriterFactory<::keywords::Echo>::Create(stub_->channel_.get(), stub_->rpcmethod_PutRaw_, context, response, reactor);
 }
 
 ::nearcall::ClientWriter<::keywords::Echo>* Raw::Stub::PutRaw_Raw(::nearcall::ClientContext* context, ::keywords::Echo* response) {
@@ -1118,11 +1118,11 @@ void Raw::Stub::async::Talk(::nearcall::ClientContext* context, ::nearcall::Clie
 }
 
 ::nearcall::ClientReaderWriter<::keywords::Echo, ::keywords::Echo>* Raw::Stub::TalkRaw_Raw(::nearcall::ClientContext* context) {
-  return ::nearcall::internal::ClientReaderWriterFactory<::keywords::Echo, ::keywords::Echo>::Create(channel_.get(), rpcmethod_TalkRaw__, context);
+  return ::nearcall::internal::ClientReaderWriterFactory<::keywords::Echo, ::keywords::Echo>::Create(channel_.get(), rpcmethod_TalkRaw_, context);
 }
 
 void Raw::Stub::async::TalkRaw_(::nearcall::ClientContext* context, ::nearcall::ClientBidiReactor<::keywords::Echo, ::keywords::Echo>* reactor) {
-  ::nearcall::internal::ClientCallbackReaderWriterFactory<::keywords::Echo, ::keywords::Echo>::Create(stub_->channel_.get(), stub_->rpcmethod_TalkRaw__, context, reactor);
+  ::nearcall::internal::ClientCallbackReaderWriterFactory<::keywords::Echo, ::keywords::Echo>::Create(stub_->channel_.get(), stub_->rpcmethod_TalkRaw_, context, reactor);
 }
 
 ::nearcall::ClientReaderWriter<::keywords::Echo, ::keywords::Echo>* Raw::Stub::TalkRawRawRaw(::nearcall::ClientContext* context) {
