@@ -37,17 +37,24 @@ class ReactorCall final : public ClientReactorCall, private OpSink {
   void StartCall() override;
   void StartRead(InMessage into) override {
     Began(1);
-    if (!Early([&] { early_read_ = into; })) call_->Read(into);
+    if (!Early([&]()
+                   ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { early_read_ = into; }))
+      call_->Read(into);
   }
   void StartWrite(OutMessage message, WriteOptions options) override {
     Began(1);
-    if (!Early([&] { early_write_ = PendingWrite{message, options}; })) {
+    if (!Early([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+          early_write_ = PendingWrite{message, options};
+        })) {
       call_->Write(message, options);
     }
   }
   void StartWritesDone() override {
     Began(1);
-    if (!Early([&] { early_writes_done_ = true; })) call_->WritesDone();
+    if (!Early([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+          early_writes_done_ = true;
+        }))
+      call_->WritesDone();
   }
   void AddHolds(int holds) override { Began(holds); }
   void RemoveHold() override { Ended(); }

@@ -59,10 +59,11 @@ class ClientSession final : public Session {
 
  private:
   bool OnFrame(const wire::Header& header, Buffer* body) override;
-  void OnBlockedLocked() override;
-  void OnEndedLocked(Call* call) override;
-  void OnBrokenLocked() override;
-  bool WasOpenedLocked(uint64_t id) const override;
+  void OnBlockedLocked() override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  void OnEndedLocked(Call* call) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  void OnBrokenLocked() override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  bool WasOpenedLocked(uint64_t id) const override
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   bool OnHeaders(const wire::Header& header, Buffer* body);
   bool OnStatus(const wire::Header& header, Buffer* body);

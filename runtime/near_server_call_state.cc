@@ -14,6 +14,7 @@ void NearServerCall::Begin(const wire::Header& header, ServedMethod* method,
                            const wire::Open& open) {
   session_->mu.AssertHeld();
   Session* const session = session_.get();
+  session->mu.AssertHeld();
   id_ = header.call;
   attached_ = true;
   RefCall();

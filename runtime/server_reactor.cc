@@ -48,15 +48,22 @@ class ServerReactorCore::Impl final : public ServerCallSink {
 
   void StartSendInitialMetadata() {
     Began();
-    if (!Early([&] { early_initial_ = true; })) call_->SendInitialMetadata();
+    if (!Early([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+          early_initial_ = true;
+        }))
+      call_->SendInitialMetadata();
   }
   void StartRead(InMessage into) {
     Began();
-    if (!Early([&] { early_read_ = into; })) call_->Read(into);
+    if (!Early([&]()
+                   ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { early_read_ = into; }))
+      call_->Read(into);
   }
   void StartWrite(OutMessage message, WriteOptions options) {
     Began();
-    if (!Early([&] { early_write_ = PendingWrite{message, options}; })) {
+    if (!Early([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+          early_write_ = PendingWrite{message, options};
+        })) {
       call_->Write(message, options);
     }
   }
@@ -67,7 +74,7 @@ class ServerReactorCore::Impl final : public ServerCallSink {
     Finish(std::move(status), /*unary=*/false);
   }
   void Finish(Status status, bool unary) {
-    if (!Early([&] {
+    if (!Early([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
           early_finish_ = std::move(status);
           early_finish_unary_ = unary;
         })) {

@@ -84,8 +84,9 @@ class ServerSession final : public Session {
   };
 
   bool OnFrame(const wire::Header& header, Buffer* body) override;
-  void OnBlockedLocked() override;
-  bool WasOpenedLocked(uint64_t id) const override;
+  void OnBlockedLocked() override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  bool WasOpenedLocked(uint64_t id) const override
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   Io ReadHello();
   bool OnOpen(const wire::Header& header, Buffer* body);

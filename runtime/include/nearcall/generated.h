@@ -19,6 +19,12 @@
 #include <nearcall/version.h>
 #include <nearcall/write_options.h>
 
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
 #include "absl/status/statusor.h"
 
 #endif  // NEARCALL_GENERATED_H_
