@@ -211,7 +211,7 @@ void NearClientCall::AttachTask::Run() {
   for (;;) {
     std::vector<std::function<void()>> operations;
     {
-      MutexLock lock(&call->deferred_mu_);
+      MutexLock lock(&call->unattached_mu_);
       if (call->deferred_.empty()) {
         call->attaching_.store(false);
         return;
@@ -223,7 +223,7 @@ void NearClientCall::AttachTask::Run() {
 }
 
 bool NearClientCall::Defer(std::function<void()> operation) {
-  MutexLock lock(&deferred_mu_);
+  MutexLock lock(&unattached_mu_);
   if (!attaching_.load()) return false;
   deferred_.push_back(std::move(operation));
   return true;
@@ -286,6 +286,12 @@ void NearClientCall::Cancel() {
 
 // --- Operations ---
 
+void NearClientCall::CompleteUnattached(Op op, bool ok) {
+  MutexLock lock(&unattached_mu_);
+  ops_.Begin(op);
+  ops_.Complete(op, ok);
+}
+
 void NearClientCall::Write(OutMessage message, WriteOptions options) {
   if (attaching_.load() && Defer([=, this] { WriteNow(message, options); })) {
     return;
@@ -302,8 +308,7 @@ void NearClientCall::WriteNow(OutMessage message, WriteOptions options) {
                                   " vs. ", max_send_, ")"));
   }
   if (session_ == nullptr) {
-    ops_.Begin(Op::kWrite);
-    ops_.Complete(Op::kWrite, false);
+    CompleteUnattached(Op::kWrite, false);
     return;
   }
   MutexLock lock(&session_->mu);
@@ -326,8 +331,7 @@ void NearClientCall::WritesDone() {
 
 void NearClientCall::WritesDoneNow() {
   if (session_ == nullptr) {
-    ops_.Begin(Op::kWritesDone);
-    ops_.Complete(Op::kWritesDone, false);
+    CompleteUnattached(Op::kWritesDone, false);
     return;
   }
   MutexLock lock(&session_->mu);
@@ -349,8 +353,7 @@ void NearClientCall::ReadInitialMetadata() {
 
 void NearClientCall::ReadInitialMetadataNow() {
   if (session_ == nullptr) {
-    ops_.Begin(Op::kInitialMetadata);
-    ops_.Complete(Op::kInitialMetadata, false);
+    CompleteUnattached(Op::kInitialMetadata, false);
     return;
   }
   MutexLock lock(&session_->mu);
@@ -373,8 +376,7 @@ void NearClientCall::Read(InMessage into) {
 void NearClientCall::ReadNow(InMessage into) {
   into_ = into;
   if (session_ == nullptr) {
-    ops_.Begin(Op::kRead);
-    ops_.Complete(Op::kRead, false);
+    CompleteUnattached(Op::kRead, false);
     return;
   }
   MutexLock lock(&session_->mu);
@@ -396,8 +398,7 @@ void NearClientCall::FinishNow(Status* status, InMessage reply) {
   status_ = status;
   reply_into_ = reply;
   if (session_ == nullptr) {
-    ops_.Begin(Op::kFinish);
-    ops_.Complete(Op::kFinish, true);
+    CompleteUnattached(Op::kFinish, true);
     return;
   }
   MutexLock lock(&session_->mu);

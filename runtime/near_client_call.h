@@ -112,6 +112,8 @@ class NearClientCall final : public ClientCall,
   /// Finds a session and starts on it. False: the call has ended.
   bool Attach(OutMessage message, bool half_close, bool corked);
   void EndUnattached(StatusCode code, std::string text);
+  /// An operation of a call that ended without a session.
+  void CompleteUnattached(Op op, bool ok);
   Status FinalStatus() const;
 
   std::shared_ptr<NearChannel> channel_;
@@ -124,8 +126,8 @@ class NearClientCall final : public ClientCall,
   uint32_t tag_ = 0;
   OpTable ops_;
   std::atomic<bool> attaching_{false};
-  Mutex deferred_mu_;
-  std::vector<std::function<void()>> deferred_ ABSL_GUARDED_BY(deferred_mu_);
+  Mutex unattached_mu_;
+  std::vector<std::function<void()>> deferred_ ABSL_GUARDED_BY(unattached_mu_);
 
   // What the wire will say.
   uint64_t timeout_ns_ = 0;  ///< 0: none.
