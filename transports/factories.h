@@ -14,6 +14,14 @@ namespace nearcall::internal {
 absl::StatusOr<std::unique_ptr<Dialer>> MakeUnixDialer(const Target& target);
 absl::StatusOr<std::unique_ptr<Listener>> ListenUnix(const Target& target);
 
+// shm.cc
+absl::StatusOr<std::unique_ptr<Dialer>> MakeShmDialer(const Target& target);
+absl::StatusOr<std::unique_ptr<Listener>> ListenShm(const Target& target);
+
+// inproc.cc
+absl::StatusOr<std::unique_ptr<Dialer>> MakeInprocDialer(const Target& target);
+absl::StatusOr<std::unique_ptr<Listener>> ListenInproc(const Target& target);
+
 }  // namespace nearcall::internal
 
 #endif  // NEARCALL_TRANSPORTS_FACTORIES_H_

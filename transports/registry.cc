@@ -6,8 +6,10 @@ namespace {
 
 // One line a scheme, in the order in which messages list them.
 constexpr Transport kTransports[] = {
+    {"shm", &MakeShmDialer, &ListenShm},
     {"unix", &MakeUnixDialer, &ListenUnix},
     {"unix-abstract", &MakeUnixDialer, &ListenUnix},
+    {"inproc", &MakeInprocDialer, &ListenInproc},
 };
 
 }  // namespace
