@@ -262,6 +262,10 @@ WriteSpan RingLink::NoSpace(uint32_t size) {
 
 void RingLink::Commit(uint32_t size) {
   if (size == 0 || write_end_ != Io::kOk) return;
+  // A commit publishes, and after a close here nothing more may be: the peer is
+  // told that all was there.
+  if (LocalEnd() != Io::kOk) [[unlikely]]
+    return;
   writer_.Commit(size);
   // The next frame's second line, which the peer still has from a lap ago, is
   // fetched while we wait for the answer. (Its first was zeroed just now.)
