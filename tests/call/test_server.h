@@ -1,0 +1,57 @@
+// A server of test.proto in this process.
+#ifndef NEARCALL_TESTS_CALL_TEST_SERVER_H_
+#define NEARCALL_TESTS_CALL_TEST_SERVER_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/call/services.h"
+
+namespace nearcall::test {
+
+struct ServerSettings {
+  std::vector<std::string> targets;
+  bool callback = false;  ///< Reactors in place of blocking handlers.
+  int max_receive = 0;    ///< 0: the default.
+  int max_send = 0;
+  int max_threads = 0;
+};
+
+class TestServer {
+ public:
+  explicit TestServer(const ServerSettings& settings)
+      : sync_(&gates_), reactors_(&gates_), control_(&gates_) {
+    ServerBuilder builder;
+    for (const std::string& target : settings.targets) {
+      builder.AddListeningPort(target, InsecureServerCredentials());
+    }
+    builder.RegisterService(
+        settings.callback ? static_cast<Service*>(&reactors_) : &sync_);
+    builder.RegisterService(&control_);
+    if (settings.max_receive != 0) {
+      builder.SetMaxReceiveMessageSize(settings.max_receive);
+    }
+    if (settings.max_send != 0)
+      builder.SetMaxSendMessageSize(settings.max_send);
+    if (settings.max_threads != 0) builder.SetMaxThreads(settings.max_threads);
+    server_ = builder.BuildAndStart();
+  }
+
+  /// Null: it did not start; stderr says why.
+  Server* server() const { return server_.get(); }
+  Gates& gates() { return gates_; }
+  /// Ends it as its destructor does.
+  void Destroy() { server_.reset(); }
+
+ private:
+  Gates gates_;
+  SyncService sync_;
+  ReactorService reactors_;
+  ControlService control_;
+  std::unique_ptr<Server> server_;
+};
+
+}  // namespace nearcall::test
+
+#endif  // NEARCALL_TESTS_CALL_TEST_SERVER_H_

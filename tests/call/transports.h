@@ -1,0 +1,53 @@
+// The transports that the call tests run over: one line each.
+#ifndef NEARCALL_TESTS_CALL_TRANSPORTS_H_
+#define NEARCALL_TESTS_CALL_TRANSPORTS_H_
+
+#include <ostream>
+#include <string>
+#include <vector>
+
+namespace nearcall::test {
+
+struct TransportCase {
+  const char* scheme;
+  /// A target that no other test uses; the runtime directory is the test's own,
+  /// names outside it carry the `pid`.
+  std::string (*target)(const std::string& name, int pid);
+  bool one_process = false;  ///< Between threads only.
+};
+
+inline std::vector<TransportCase> AllTransports() {
+  using S = std::string;
+  return {
+      {"shm", [](const S& n, int) { return "shm:" + n; }},
+      {"unix", [](const S& n, int) { return "unix:" + n; }},
+      {"unix-abstract",
+       [](const S& n, int pid) {
+         return "unix-abstract:nearcall-test-" + n + std::to_string(pid);
+       }},
+  };
+}
+
+inline std::vector<TransportCase> TransportsBetweenProcesses() {
+  std::vector<TransportCase> cases = AllTransports();
+  std::erase_if(cases, [](const TransportCase& c) { return c.one_process; });
+  return cases;
+}
+
+inline std::ostream& operator<<(std::ostream& out, const TransportCase& value) {
+  return out << value.scheme;
+}
+
+/// For INSTANTIATE_TEST_SUITE_P.
+template <typename Info>
+std::string NameOfTransport(const Info& info) {
+  std::string name = info.param.scheme;
+  for (char& c : name) {
+    if (c == '-') c = '_';
+  }
+  return name;
+}
+
+}  // namespace nearcall::test
+
+#endif  // NEARCALL_TESTS_CALL_TRANSPORTS_H_
