@@ -21,6 +21,7 @@ inline std::vector<TransportCase> AllTransports() {
   return {
       {"shm", [](const S& n, int) { return "shm:" + n; }},
       {"unix", [](const S& n, int) { return "unix:" + n; }},
+      {"inproc", [](const S& n, int) { return "inproc:" + n; }, true},
       {"unix-abstract",
        [](const S& n, int pid) {
          return "unix-abstract:nearcall-test-" + n + std::to_string(pid);
