@@ -30,7 +30,7 @@ PLANTED = {
         {"transports/bell.cc": "// sem_timedwait would jump with the clock.\n"}),
     code_gates.no_wall_clock: (
         {"runtime/idle.cc": "auto now = std::chrono::system_clock::now();\n"},
-        {"runtime/client_context.cc": "auto now = std::chrono::system_clock::now();\n",
+        {"runtime/wall_time.h": "auto now = std::chrono::system_clock::now();\n",
          "runtime/call.h": "virtual std::chrono::system_clock::time_point deadline() const = 0;\n",
          "runtime/idle.cc": 'const char* text = "system_clock";\nint x = Time(nullptr);\n'}),
     code_gates.no_fences: (
