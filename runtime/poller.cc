@@ -192,8 +192,12 @@ void Poller::ParkIdle() {
 
 void Poller::MakeHot(const std::shared_ptr<ServerSession>& session) {
   ServerSession::Parking& parking = session->parking;
-  if (parking.hot) return;
+  if (parking.hot) {
+    parking.edge_seen = true;
+    return;
+  }
   parking.hot = true;
+  parking.edge_seen = false;
   parking.spin_budget = -1;
   session->link().Disarm();
   hot_.push_back(session);
@@ -208,6 +212,13 @@ bool Poller::Park(ServerSession* session) {
                  session);
   }
   if (!session->link().Arm(write ? kReadable | kWritable : kReadable)) {
+    return false;
+  }
+  // The Waiter reported the link while it was hot, and will not do so again for
+  // what it reported then: it is read once more, now that it is no longer taken
+  // to be empty, before it is parked.
+  if (std::exchange(parking.edge_seen, false)) {
+    session->link().Disarm();
     return false;
   }
   parking.hot = false;

@@ -71,6 +71,7 @@ class ServerSession final : public Session {
   // What the poller notes about it; the poller's holder only.
   struct Parking {
     bool hot = false;
+    bool edge_seen = false;       ///< The Waiter reported it while it was hot.
     bool waits_to_write = false;  ///< Registered for kWritable as well.
     int64_t last_active = 0;
     int64_t spin_budget = -1;  ///< Of the present wait; -1: not waiting.
