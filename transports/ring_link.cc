@@ -63,7 +63,8 @@ class RingLink final : public Link {
   Io LocalEnd() const;
   Io PeerEnd();
   bool AskKernel(uint32_t* looks);
-  WriteSpan NoSpace(uint32_t size);
+  WriteSpan NoSpace();
+  Io WriteEnd();
   ReadSpan Frame(uint32_t offset, uint32_t size) const;
   ReadSpan NoFrame();
 
@@ -90,9 +91,12 @@ class RingLink final : public Link {
   alignas(kOwnLine) RingWriter<RingMemory> writer_;
   Waker<RingWord> frames_waker_;
   OwnBell space_;
-  uint32_t wanted_ = 0;  // What Reserve last had no space for, or 0.
+  // Where the reader was when Reserve found no space. Written by the writer,
+  // read by who sleeps for space.
+  static constexpr uint64_t kNotStuck = UINT64_MAX;
+  std::atomic<uint64_t> stuck_at_{kNotStuck};
   uint32_t writer_looks_ = 0;
-  Io write_end_ = Io::kOk;
+  std::atomic<Io> write_end_{Io::kOk};  // Likewise.
 
   // The reader's.
   alignas(kOwnLine) RingReader<RingMemory> reader_;
@@ -231,37 +235,45 @@ bool RingLink::AskKernel(uint32_t* looks) {
 
 WriteSpan RingLink::Reserve(uint32_t size) {
   assert(size > 0 && size <= info_.max_frame);
-  if (write_end_ != Io::kOk) return {.io = write_end_};
-  write_end_ = LocalEnd();
-  if (write_end_ == Io::kOk) {
-    write_end_ = peer_end_.load(std::memory_order_acquire);
-  }
-  if (write_end_ != Io::kOk) return {.io = write_end_};
+  if (const Io io = WriteEnd(); io != Io::kOk) return {.io = io};
   uint32_t offset;
   switch (writer_.Reserve(size, &offset)) {
     case RingState::kOk:
-      wanted_ = 0;
+      if (stuck_at_.load(std::memory_order_relaxed) != kNotStuck) {
+        stuck_at_.store(kNotStuck, std::memory_order_relaxed);
+      }
       return {
           .data = ends_.own->records() + offset, .size = size, .io = Io::kOk};
     case RingState::kAgain:
-      return NoSpace(size);
+      return NoSpace();
     case RingState::kBroken:
       break;
   }
   return {.io = Break("moved its read index where it cannot be")};
 }
 
-WriteSpan RingLink::NoSpace(uint32_t size) {
-  wanted_ = size;
+WriteSpan RingLink::NoSpace() {
+  stuck_at_.store(writer_.reader_seen_at(), std::memory_order_relaxed);
   if (PeerEnd() == Io::kOk && !AskKernel(&writer_looks_)) {
     return {.io = Io::kAgain};
   }
-  write_end_ = PeerEnd();
-  return {.io = write_end_ == Io::kOk ? Io::kAgain : write_end_};
+  const Io end = WriteEnd();
+  return {.io = end == Io::kOk ? Io::kAgain : end};
+}
+
+// Whether writing has ended, and from then on for ever how.
+Io RingLink::WriteEnd() {
+  Io end = write_end_.load(std::memory_order_relaxed);
+  if (end != Io::kOk) return end;
+  end = LocalEnd();
+  if (end == Io::kOk) end = peer_end_.load(std::memory_order_acquire);
+  if (end != Io::kOk) write_end_.store(end, std::memory_order_relaxed);
+  return end;
 }
 
 void RingLink::Commit(uint32_t size) {
-  if (size == 0 || write_end_ != Io::kOk) return;
+  if (size == 0 || write_end_.load(std::memory_order_relaxed) != Io::kOk)
+    return;
   // A commit publishes, and after a close here nothing more may be: the peer is
   // told that all was there.
   if (LocalEnd() != Io::kOk) [[unlikely]]
@@ -275,12 +287,11 @@ void RingLink::Commit(uint32_t size) {
 }
 
 Io RingLink::Flush() {
-  if (write_end_ != Io::kOk) return write_end_;
-  write_end_ = LocalEnd();
-  if (write_end_ != Io::kOk) return write_end_;
+  if (const Io io = WriteEnd(); io != Io::kOk) return io;
   if (frames_waker_.Due()) Ring(ends_.frames_bell);
-  write_end_ = PeerEnd();
-  return write_end_;
+  const Io end = PeerEnd();
+  if (end != Io::kOk) write_end_.store(end, std::memory_order_relaxed);
+  return end;
 }
 
 // EAGAIN: the socket is full of bells, so the peer was rung already.
@@ -377,8 +388,14 @@ Io RingLink::MayProgress(unsigned want) {
   }
   if (end != Io::kOk) return end;
   if ((want & kWritable) != 0) {
-    if (wanted_ == 0 || write_end_ != Io::kOk) return Io::kOk;
-    if (writer_.Recheck(wanted_) != RingState::kAgain) return Io::kOk;
+    // Who sleeps for space need not be who writes: only what the writer left
+    // for others is looked at.
+    const uint64_t stuck_at = stuck_at_.load(std::memory_order_relaxed);
+    if (stuck_at == kNotStuck ||
+        write_end_.load(std::memory_order_relaxed) != Io::kOk ||
+        writer_.MovedSince(static_cast<uint32_t>(stuck_at))) {
+      return Io::kOk;
+    }
   }
   return Io::kAgain;
 }

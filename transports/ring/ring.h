@@ -84,13 +84,13 @@ class RingWriter {
     head_ = next;
   }
 
-  /// After the sleep word was raised: whether `size` bytes fit by now. Ordered
-  /// after the raise.
-  RingState Recheck(uint32_t size) {
-    const RingState state = Refresh(Memory::kSeqCst);
-    if (state != RingState::kOk) return state;
-    return Fits(size) ? RingState::kOk : RingState::kAgain;
+  /// Any thread: whether the reader has moved on since the writer, finding no
+  /// space, saw it at `index`. Ordered after a sleep word that was raised.
+  bool MovedSince(uint32_t index) const {
+    return memory_.LoadIndex(Memory::kSeqCst) != index;
   }
+  /// Where the writer last saw the reader.
+  uint32_t reader_seen_at() const { return consumed_; }
 
   /// Where the next record begins, for prefetching.
   uint32_t next_offset() const { return head_ & (capacity_ - 1); }
