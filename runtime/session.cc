@@ -211,6 +211,18 @@ void Session::RecycleLocked(Buffer buffer) {
 
 // --- Reading ---
 
+// Keeps a call while a frame of it is handled.
+class Session::CallHold {
+ public:
+  explicit CallHold(Call* call) : call_(call) { call_->RefCall(); }
+  ~CallHold() { call_->UnrefCall(); }
+  CallHold(const CallHold&) = delete;
+  CallHold& operator=(const CallHold&) = delete;
+
+ private:
+  Call* const call_;
+};
+
 Io Session::ReadFrame() {
   const ReadSpan span = link_->Peek();
   if (span.io != Io::kOk) {
@@ -291,6 +303,7 @@ bool Session::OnData(const wire::Header& header, Buffer* body) {
   MutexLock lock(&mu);
   Call* call = FindLocked(header.call);
   if (call == nullptr) return WasOpenedLocked(header.call);
+  const CallHold hold(call);
   const auto size = static_cast<uint32_t>(body->size());
   if (!BeginMessageLocked(call, size, size)) return false;
   if (call->ended_) return true;
@@ -313,6 +326,8 @@ Session::Chunk Session::AcceptChunkLocked(const wire::Header& header,
   if (call == nullptr) {
     return WasOpenedLocked(header.call) ? Chunk::kDrop : Chunk::kViolation;
   }
+  // A message above the limit ends the call, which must outlive the look at it.
+  const CallHold hold(call);
   const bool more = (header.flags & wire::kMore) != 0;
   if (header.flags & wire::kMessage) {
     if (!BeginMessageLocked(call, message_size, size)) return Chunk::kViolation;

@@ -145,6 +145,7 @@ class Session : public std::enable_shared_from_this<Session> {
     wire::Header header;
     std::string body;
   };
+  class CallHold;
   enum class Chunk { kViolation, kDrop, kTake };
   Chunk AcceptChunkLocked(const wire::Header& header, uint32_t message_size,
                           uint32_t size, Call** found)
