@@ -1,6 +1,7 @@
 #include "transports/rendezvous.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -132,6 +133,14 @@ absl::Status CheckName(absl::string_view scheme, absl::string_view name) {
   return absl::OkStatus();
 }
 
+// True: somebody holds the lock exclusively, as servers do. Those who only ask
+// (NameIsHeld) hold it shared, for the moment that asking takes.
+bool HeldByServer(int fd) {
+  if (flock(fd, LOCK_SH | LOCK_NB) != 0) return errno == EWOULDBLOCK;
+  flock(fd, LOCK_UN);
+  return false;
+}
+
 std::string HolderText(int fd) {
   char text[32];
   const ssize_t size = pread(fd, text, sizeof text, 0);
@@ -225,6 +234,24 @@ std::string NoServerAdvice(absl::string_view path) {
       place.why, "; set NEARCALL_RUNTIME_DIR for both)");
 }
 
+absl::StatusOr<bool> NameIsHeld(const std::string& path) {
+  const std::string lock_path = absl::StrCat(path, kLockSuffix);
+  const Fd fd(open(lock_path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd) {
+    if (errno == ENOENT) return false;
+    return FileError(lock_path, "open", errno);
+  }
+  struct stat info;
+  if (fstat(fd.get(), &info) != 0) return FileError(lock_path, "fstat", errno);
+  if (!S_ISREG(info.st_mode) ||
+      (info.st_uid != geteuid() && info.st_uid != 0)) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        "the lock file ", lock_path, " is not a file of uid ", geteuid(),
+        " or of root's; remove it or choose another name"));
+  }
+  return HeldByServer(fd.get());
+}
+
 NameLock& NameLock::operator=(NameLock&& other) noexcept {
   if (this != &other) {
     Release();
@@ -253,6 +280,10 @@ absl::StatusOr<NameLock> NameLock::Take(const std::string& path) {
     if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EINTR) continue;
       if (errno != EWOULDBLOCK) return FileError(lock_path, "flock", errno);
+      if (!HeldByServer(fd.get())) {
+        sched_yield();  // A client was asking.
+        continue;
+      }
       return absl::AlreadyExistsError(
           absl::StrCat(path, " is held by ", HolderText(fd.get()),
                        "; stop it or choose another name"));

@@ -49,6 +49,12 @@ absl::Status CheckSocketPath(absl::string_view path);
 /// How "nobody there" messages end: what to do about it.
 std::string NoServerAdvice(absl::string_view path);
 
+/// Whether a server holds the name at `path`: for clients of transports whose
+/// kernel objects do not tell that nobody is there any more. Never blocks.
+/// PERMISSION_DENIED or FAILED_PRECONDITION when the lock file is not one that
+/// a server of ours (or root's) makes.
+absl::StatusOr<bool> NameIsHeld(const std::string& path);
+
 /// Owns the name of the object at a path. Movable; empty after a move. Used by
 /// one thread at a time. A forked child holds nothing: its copy of the
 /// descriptor is closed and its destructors leave the file alone.
