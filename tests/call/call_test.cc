@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <utility>
 
 namespace nearcall::test {
 
@@ -33,15 +34,7 @@ ChildProcess ExecUntilReady(const std::vector<std::string>& argv,
   return child;
 }
 
-Served::Served(const TransportCase& transport, const std::string& target,
-               const ServerSettings& settings) {
-  if (transport.one_process) {
-    ServerSettings here = settings;
-    here.targets = {target};
-    here_ = std::make_unique<TestServer>(here);
-    EXPECT_NE(here_->server(), nullptr);
-    return;
-  }
+std::vector<std::string> ServerCommand(const ServerSettings& settings) {
   std::vector<std::string> argv = {NEARCALL_CALL_SERVER};
   if (settings.callback) argv.push_back("--callback");
   const auto option = [&argv](const char* name, int value) {
@@ -50,14 +43,38 @@ Served::Served(const TransportCase& transport, const std::string& target,
   option("--max-receive=", settings.max_receive);
   option("--max-send=", settings.max_send);
   option("--max-threads=", settings.max_threads);
-  argv.push_back(target);
+  argv.insert(argv.end(), settings.targets.begin(), settings.targets.end());
+  return argv;
+}
+
+Served::Served(const TransportCase& transport, const ServerSettings& settings)
+    : control_(settings.targets.back()),
+      child_of_channel_(transport.child_of_channel) {
+  if (transport.child_of_channel) return;
+  if (transport.one_process) {
+    here_ = std::make_unique<TestServer>(settings);
+    EXPECT_NE(here_->server(), nullptr);
+    return;
+  }
   std::string line;
-  process_ = ExecUntilReady(argv, &line);
+  process_ = ExecUntilReady(ServerCommand(settings), &line);
   EXPECT_EQ(line.rfind("ready ", 0), 0u) << "the server did not start";
 }
 
+int Served::pid() const {
+  return here_ != nullptr ? getpid() : process().pid();
+}
+
+ChildProcess& Served::process() const {
+  if (child_of_channel_ && !process_.running()) {
+    process_ = ChildProcess::OfAnother(
+        static_cast<pid_t>(Gatekeeper(*this).Process().pid()));
+  }
+  return process_;
+}
+
 void Served::Kill() {
-  process_.Kill();
+  if (here_ == nullptr) process().Kill();
   here_.reset();
 }
 
@@ -79,6 +96,30 @@ Watchdog::Watchdog(int seconds) {
 Watchdog::~Watchdog() { alarm(0); }
 
 CallTest::CallTest() = default;
+
+ServerSettings CallTest::WithTargets(ServerSettings settings,
+                                     const std::string& name) const {
+  settings.targets = {GetParam().target(name, getpid()),
+                      "unix:control-" + name};
+  return settings;
+}
+
+std::string CallTest::Target(const std::string& name) const {
+  if (!GetParam().child_of_channel) return GetParam().target(name, getpid());
+  const auto served = served_.find(name);
+  std::string target = "pipe:";
+  for (const std::string& argument : ServerCommand(
+           served != served_.end() ? served->second : WithTargets({}, name))) {
+    target += argument + " ";
+  }
+  return target;
+}
+
+Served CallTest::Serve(ServerSettings settings, const std::string& name) {
+  settings = WithTargets(std::move(settings), name);
+  served_[name] = settings;
+  return Served(GetParam(), settings);
+}
 
 std::shared_ptr<Channel> MakeChannel(const std::string& target) {
   ChannelArguments arguments;
@@ -105,11 +146,12 @@ Message MakeMessage(size_t size, int64_t sequence) {
   return message;
 }
 
-Gatekeeper::Gatekeeper(const std::string& target)
-    : stub_(Control::NewStub(MakeChannel(target))) {}
+Gatekeeper::Gatekeeper(const Served& served)
+    : stub_(Control::NewStub(MakeChannel(served.control()))) {}
 
 void Gatekeeper::Open(const std::string& gate) {
   ClientContext context;
+  context.set_wait_for_ready(true);
   GateState request;
   GateState reply;
   request.set_gate(gate);
@@ -118,6 +160,7 @@ void Gatekeeper::Open(const std::string& gate) {
 
 GateState Gatekeeper::Await(const GateState& least) {
   ClientContext context;
+  context.set_wait_for_ready(true);
   GateState reply;
   EXPECT_THAT(stub_->Await(&context, least, &reply), IsOk());
   return reply;
@@ -146,6 +189,7 @@ GateState Gatekeeper::AwaitCancelled(const std::string& gate, int64_t count) {
 
 ProcessState Gatekeeper::Process() {
   ClientContext context;
+  context.set_wait_for_ready(true);
   ProcessState reply;
   EXPECT_THAT(stub_->Process(&context, ProcessState(), &reply), IsOk());
   return reply;

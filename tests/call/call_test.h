@@ -8,6 +8,7 @@
 #include <nearcall/nearcall.h>
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,21 +20,33 @@
 
 namespace nearcall::test {
 
-/// A served target: another process, or (inproc) objects of this one.
+/// The command line of a call_server on `settings.targets`.
+std::vector<std::string> ServerCommand(const ServerSettings& settings);
+
+/// A served target: another process, or (inproc) objects of this one. Where
+/// channels start their servers themselves this starts nothing, and the process
+/// is the one that a channel has started, or will have: ask for it only when
+/// there is such a channel.
 class Served {
  public:
   Served() = default;
-  /// Options as call_server's. Waits until it serves.
-  Served(const TransportCase& transport, const std::string& target,
-         const ServerSettings& settings);
+  /// The server listens on settings.targets, the last of which is its control
+  /// target, which leads to the same process over any transport. Waits until it
+  /// serves.
+  Served(const TransportCase& transport, const ServerSettings& settings);
 
-  int pid() const { return process_.running() ? process_.pid() : getpid(); }
-  internal::ChildProcess& process() { return process_; }
+  /// Where Control and TestService are served beside the transport under test.
+  const std::string& control() const { return control_; }
+  int pid() const;
+  /// Not for inproc.
+  internal::ChildProcess& process() const;
   /// Ends it at once (a process: SIGKILL).
   void Kill();
 
  private:
-  internal::ChildProcess process_;
+  std::string control_;
+  bool child_of_channel_ = false;
+  mutable internal::ChildProcess process_;
   std::unique_ptr<TestServer> here_;
 };
 
@@ -54,17 +67,20 @@ class CallTest : public ::testing::TestWithParam<TransportCase> {
  protected:
   CallTest();
 
-  std::string Target(const std::string& name = "test") const {
-    return GetParam().target(name, getpid());
-  }
-  Served Serve(const ServerSettings& settings = {},
-               const std::string& name = "test") const {
-    return Served(GetParam(), Target(name), settings);
-  }
+  /// What a channel to the server of that name is given. Where it starts the
+  /// server, the settings are those of the last Serve.
+  std::string Target(const std::string& name = "test") const;
+  Served Serve(ServerSettings settings = {}, const std::string& name = "test");
 
   static constexpr int kSeconds = 60;
   Watchdog watchdog_{kSeconds};
   internal::TempRuntimeDir directory_;
+
+ private:
+  ServerSettings WithTargets(ServerSettings settings,
+                             const std::string& name) const;
+
+  std::map<std::string, ServerSettings> served_;
 };
 
 /// A channel with limits above every message of the tests.
@@ -76,10 +92,11 @@ std::chrono::system_clock::time_point In(std::chrono::nanoseconds time);
 
 Message MakeMessage(size_t size, int64_t sequence = 0);
 
-/// Drives the gates of a server over a channel of its own.
+/// Drives the gates of a server over a channel of its own, to the control
+/// target; waits for a server that is yet to start.
 class Gatekeeper {
  public:
-  explicit Gatekeeper(const std::string& target);
+  explicit Gatekeeper(const Served& served);
   void Open(const std::string& gate);
   /// Waits for the counts; returns them.
   GateState AwaitEntered(const std::string& gate, int64_t count = 1);

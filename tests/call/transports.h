@@ -14,6 +14,9 @@ struct TransportCase {
   /// names outside it carry the `pid`.
   std::string (*target)(const std::string& name, int pid);
   bool one_process = false;  ///< Between threads only.
+  /// Each channel starts a server of its own, and `target` is what that one
+  /// listens on: CallTest::Target says what the channel is given.
+  bool child_of_channel = false;
 };
 
 inline std::vector<TransportCase> AllTransports() {
@@ -32,6 +35,14 @@ inline std::vector<TransportCase> AllTransports() {
 inline std::vector<TransportCase> TransportsBetweenProcesses() {
   std::vector<TransportCase> cases = AllTransports();
   std::erase_if(cases, [](const TransportCase& c) { return c.one_process; });
+  return cases;
+}
+
+/// For tests of several channels to one server.
+inline std::vector<TransportCase> TransportsThatShareAServer() {
+  std::vector<TransportCase> cases = AllTransports();
+  std::erase_if(cases,
+                [](const TransportCase& c) { return c.child_of_channel; });
   return cases;
 }
 

@@ -12,6 +12,7 @@ namespace {
 using ::testing::HasSubstr;
 
 class UnaryCallTest : public CallTest {};
+class SharedServerTest : public CallTest {};
 
 void EchoOnce(TestService::Stub* stub, size_t size, int64_t sequence) {
   ClientContext context;
@@ -65,7 +66,7 @@ TEST_P(UnaryCallTest, SixteenThreadsShareAChannel) {
   for (std::thread& thread : threads) thread.join();
 }
 
-TEST_P(UnaryCallTest, TwoChannelsReachOneServer) {
+TEST_P(SharedServerTest, TwoChannelsReachOneServer) {
   const Served served = Serve();
   const auto first = TestService::NewStub(DefaultChannel(Target()));
   const auto second = TestService::NewStub(DefaultChannel(Target()));
@@ -121,7 +122,7 @@ TEST_P(UnaryCallTest, ABlockedHandlerDoesNotDelayOthersOnItsChannel) {
     EXPECT_THAT(stub->Block(&context, plan, &reply), IsOk());
     ended = true;
   });
-  Gatekeeper gates(Target());
+  Gatekeeper gates(served);
   gates.AwaitEntered("held");
   constexpr int kCalls = 1000;
   std::vector<double> micros;
@@ -145,7 +146,7 @@ TEST_P(UnaryCallTest, HandlersThatBlockOneAfterTheOtherLetCallsThrough) {
   // Each of them takes the reader's thread along.
   const Served served = Serve();
   const auto stub = TestService::NewStub(DefaultChannel(Target()));
-  Gatekeeper gates(Target());
+  Gatekeeper gates(served);
   std::vector<std::thread> blocked;
   for (int i = 1; i <= 20; ++i) {
     blocked.emplace_back([&] {
@@ -163,7 +164,7 @@ TEST_P(UnaryCallTest, HandlersThatBlockOneAfterTheOtherLetCallsThrough) {
   for (std::thread& thread : blocked) thread.join();
 }
 
-TEST_P(UnaryCallTest, SixtyFourHandlersCallTheirOwnServer) {
+TEST_P(SharedServerTest, SixtyFourHandlersCallTheirOwnServer) {
   const Served served = Serve();
   const auto stub = TestService::NewStub(DefaultChannel(Target()));
   std::vector<std::thread> threads;
@@ -183,6 +184,9 @@ TEST_P(UnaryCallTest, SixtyFourHandlersCallTheirOwnServer) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, UnaryCallTest, ::testing::ValuesIn(AllTransports()),
+    NameOfTransport<::testing::TestParamInfo<TransportCase>>);
+INSTANTIATE_TEST_SUITE_P(
+    All, SharedServerTest, ::testing::ValuesIn(TransportsThatShareAServer()),
     NameOfTransport<::testing::TestParamInfo<TransportCase>>);
 
 }  // namespace

@@ -30,13 +30,16 @@ pid_t WaitForState(pid_t pid, int* state, int flags) {
 
 ChildProcess& ChildProcess::operator=(ChildProcess&& other) noexcept {
   if (this != &other) {
-    Kill();
+    if (reap_) Kill();
     pid_ = std::exchange(other.pid_, -1);
+    reap_ = other.reap_;
   }
   return *this;
 }
 
-ChildProcess::~ChildProcess() { Kill(); }
+ChildProcess::~ChildProcess() {
+  if (reap_) Kill();
+}
 
 ChildProcess ChildProcess::Fork(const std::function<int()>& body) {
   fflush(nullptr);
@@ -90,6 +93,13 @@ void ChildProcess::Stop() const {
 void ChildProcess::Continue() const { Signal(SIGCONT); }
 
 int ChildProcess::Wait() {
+  if (!reap_) {
+    siginfo_t info = {};
+    const auto id = static_cast<id_t>(std::exchange(pid_, -1));
+    while (waitid(P_PID, id, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+    }
+    return info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
+  }
   int state;
   if (WaitForState(std::exchange(pid_, -1), &state, 0) < 0) Die("waitpid");
   return WIFSIGNALED(state) ? -WTERMSIG(state) : WEXITSTATUS(state);

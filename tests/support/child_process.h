@@ -15,9 +15,9 @@ class ChildProcess {
  public:
   ChildProcess() = default;
   ChildProcess(ChildProcess&& other) noexcept
-      : pid_(std::exchange(other.pid_, -1)) {}
+      : pid_(std::exchange(other.pid_, -1)), reap_(other.reap_) {}
   ChildProcess& operator=(ChildProcess&& other) noexcept;
-  /// Kills it if it still runs, and reaps it.
+  /// Kills it if it still runs, and reaps it; not one of another's.
   ~ChildProcess();
 
   /// Forks; the child runs `body` and exits with its result, without running
@@ -28,6 +28,9 @@ class ChildProcess {
   static ChildProcess Exec(const std::vector<std::string>& argv,
                            const std::vector<std::string>& environment = {});
 
+  /// A child of this process that something else in it started and reaps.
+  static ChildProcess OfAnother(pid_t pid) { return ChildProcess(pid, false); }
+
   pid_t pid() const { return pid_; }
   bool running() const { return pid_ > 0; }
   void Signal(int number) const;
@@ -36,12 +39,14 @@ class ChildProcess {
   /// SIGSTOP, and returns once it is stopped.
   void Stop() const;
   void Continue() const;
-  /// Waits for its end: the exit code, or -N after signal N.
+  /// Waits for its end: the exit code, or -N after signal N. Another's: 0 if
+  /// that one was faster.
   int Wait();
 
  private:
-  explicit ChildProcess(pid_t pid) : pid_(pid) {}
+  explicit ChildProcess(pid_t pid, bool reap = true) : pid_(pid), reap_(reap) {}
   pid_t pid_ = -1;
+  bool reap_ = true;
 };
 
 /// A one-shot event between processes related by fork: a pipe.
