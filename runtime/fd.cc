@@ -6,6 +6,9 @@
 #include <atomic>
 
 namespace nearcall::internal {
+
+std::atomic<uint32_t> forks{0};
+
 namespace {
 
 // One bit a descriptor: lock-free, so that the child of a multithreaded process
@@ -14,8 +17,6 @@ namespace {
 constexpr int kTableBits = 1 << 20;
 std::atomic<uint64_t> open_fds[kTableBits / 64];
 std::atomic<int> highest_fd{-1};
-std::atomic<uint32_t> forks{0};
-
 void CloseInChild() {
   forks.fetch_add(1, std::memory_order_relaxed);
   const int last = highest_fd.load(std::memory_order_relaxed);
@@ -33,8 +34,6 @@ void RegisterForkHandler() {
 }
 
 }  // namespace
-
-uint32_t ForkGeneration() { return forks.load(std::memory_order_relaxed); }
 
 Fd::Fd(int fd) : fd_(fd < 0 ? -1 : fd) {
   if (fd_ < 0) return;

@@ -7,6 +7,7 @@
 #ifndef NEARCALL_RUNTIME_FD_H_
 #define NEARCALL_RUNTIME_FD_H_
 
+#include <atomic>
 #include <cstdint>
 #include <utility>
 
@@ -15,7 +16,10 @@ namespace nearcall::internal {
 /// Counts the forks between the process that first used the library and this
 /// one: objects made under another value belong to a parent and must not be
 /// touched. One relaxed load.
-uint32_t ForkGeneration();
+inline uint32_t ForkGeneration() {
+  extern std::atomic<uint32_t> forks;
+  return forks.load(std::memory_order_relaxed);
+}
 
 class Fd {
  public:

@@ -1,7 +1,8 @@
 #include "runtime/metadata.h"
 
 #include <algorithm>
-#include <array>
+#include <cstdint>
+#include <cstring>
 #include <string>
 
 #include "absl/strings/escaping.h"
@@ -10,24 +11,42 @@
 namespace nearcall::internal {
 namespace {
 
-// Looked up for every byte of every call's metadata.
-constexpr std::array<bool, 256> kLegalInKey = [] {
-  std::array<bool, 256> legal{};
-  for (int c = 'a'; c <= 'z'; ++c) legal[static_cast<size_t>(c)] = true;
-  for (int c = '0'; c <= '9'; ++c) legal[static_cast<size_t>(c)] = true;
-  for (const char c : {'-', '_', '.'}) legal[static_cast<size_t>(c)] = true;
-  return legal;
-}();
+// Every byte of every call's metadata is looked at, so eight at a time.
+constexpr uint64_t kOnes = 0x0101010101010101;
+constexpr uint64_t kHighBits = kOnes << 7;
+
+// The high bit of each byte of `word` that is in [low, high]; all bytes are
+// below 0x80, so that no sum carries into the next byte.
+constexpr uint64_t InRange(uint64_t word, uint8_t low, uint8_t high) {
+  return (word + kOnes * (0x80u - low)) & ~(word + kOnes * (0x7fu - high));
+}
+
+// Calls legal(word) for each eight bytes of `text`, the last ones padded with
+// `filler`; it returns the high bit of each byte that is legal.
+template <typename Legal>
+bool EveryByte(std::string_view text, char filler, Legal legal) {
+  uint64_t all = kHighBits;
+  uint64_t high = 0;
+  while (!text.empty()) {
+    uint64_t word = kOnes * static_cast<uint8_t>(filler);
+    const size_t size = std::min(text.size(), sizeof word);
+    std::memcpy(&word, text.data(), size);
+    high |= word;
+    all &= legal(word & ~kHighBits);
+    text.remove_prefix(size);
+  }
+  return (high & kHighBits) == 0 && (all & kHighBits) == kHighBits;
+}
 
 bool LegalKey(std::string_view key) {
-  bool legal = !key.empty();
-  for (const char c : key) legal &= kLegalInKey[static_cast<uint8_t>(c)];
-  return legal;
+  return !key.empty() && EveryByte(key, '-', [](uint64_t word) {
+    return InRange(word, 'a', 'z') | InRange(word, '0', '9') |
+           InRange(word, '-', '.') | InRange(word, '_', '_');
+  });
 }
 bool LegalText(std::string_view value) {
-  bool legal = true;
-  for (const char c : value) legal &= c >= 0x20 && c <= 0x7e;
-  return legal;
+  return EveryByte(value, ' ',
+                   [](uint64_t word) { return InRange(word, 0x20, 0x7e); });
 }
 
 }  // namespace
