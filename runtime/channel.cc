@@ -14,6 +14,7 @@
 #include "runtime/handshake.h"
 #include "runtime/lend.h"
 #include "runtime/near_client_call.h"
+#include "runtime/target_spelling.h"
 #include "runtime/wall_time.h"
 
 namespace nearcall::internal {
@@ -41,9 +42,15 @@ bool IsTransient(const absl::Status& error) {
   return absl::IsUnavailable(error) || absl::IsResourceExhausted(error);
 }
 
-// What gRPC's clients send as the host: the target's rest; for what has no host
-// in it, localhost.
+// What gRPC's clients send as the host: the name that the program wrote,
+// whatever the configuration makes of it; for what has no host in it,
+// localhost.
 std::string AuthorityOf(const Target& target) {
+  if (!HasScheme(target.written)) {
+    const auto address = ParseGrpcSpelling(target.written);
+    return address.ok() && address->has_value() ? HostPortText(**address)
+                                                : target.written;
+  }
   return target.scheme == "tcp" ? target.rest : "localhost";
 }
 

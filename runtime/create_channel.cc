@@ -1,7 +1,7 @@
 #include <nearcall/channel.h>
 
 #include "runtime/channel.h"
-#include "runtime/target.h"
+#include "runtime/config.h"
 #include "runtime/transport.h"
 
 namespace nearcall {
@@ -13,7 +13,9 @@ absl::StatusOr<std::shared_ptr<Channel>> TryCreateChannel(
   if (credentials == nullptr) {
     return absl::InvalidArgumentError("Invalid credentials.");
   }
-  absl::StatusOr<internal::Target> parsed = internal::ParseTarget(target);
+  const auto configuration = internal::CurrentConfiguration();
+  if (!configuration.ok()) return configuration.status();
+  absl::StatusOr<internal::Target> parsed = (*configuration)->Resolve(target);
   if (!parsed.ok()) return parsed.status();
   const internal::Transport* transport =
       internal::FindTransport(parsed->scheme);

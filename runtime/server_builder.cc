@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "runtime/config.h"
 #include "runtime/generic_handler.h"
 #include "runtime/method_table.h"
 #include "runtime/server_core.h"
-#include "runtime/target.h"
 #include "runtime/transport.h"
 
 namespace nearcall {
@@ -43,6 +43,8 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::Start() {
   for (const Port& port : ports_) {
     if (port.selected_port != nullptr) *port.selected_port = 0;
   }
+  const auto configuration = internal::CurrentConfiguration();
+  if (!configuration.ok()) return configuration.status();
   auto methods = std::make_unique<internal::MethodTable>();
   absl::Status problem;
   for (const Registration& registration : services_) {
@@ -69,7 +71,7 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::Start() {
           absl::StrCat(port.target, ": invalid credentials (null)"));
     }
     absl::StatusOr<internal::Target> target =
-        internal::ParseTarget(port.target);
+        (*configuration)->Resolve(port.target);
     if (!target.ok()) return target.status();
     absl::StatusOr<std::unique_ptr<internal::Listener>> listener =
         internal::FindTransport(target->scheme)->listen(*target);

@@ -11,23 +11,25 @@
 namespace nearcall::internal {
 
 struct Target {
-  std::string uri;     ///< As written, for messages.
-  std::string scheme;  ///< Always a known one.
-  std::string rest;    ///< Between the scheme and the options.
+  std::string written;  ///< By the program: a logical name, or as `uri`.
+  std::string uri;      ///< As written where the scheme is, for messages.
+  std::string scheme;   ///< Always a known one.
+  std::string rest;     ///< Between the scheme and the options.
   config::Options options;
 };
 
-/// Parses a target of a known scheme. INVALID_ARGUMENT names the part that is
-/// wrong: an unknown scheme (and lists the known ones), an option that does not
-/// exist or that the scheme does not have (and the nearest one that it has), a
-/// missing or ill-typed value.
+/// Parses a target of a known scheme, or one in a spelling of gRPC's
+/// (HOST:PORT, dns:..., which is tcp's). INVALID_ARGUMENT names the part that
+/// is wrong: an unknown scheme (and lists the known ones), an option that does
+/// not exist or that the scheme does not have (and the nearest one that it
+/// has), a missing or ill-typed value.
 absl::StatusOr<Target> ParseTarget(std::string_view uri);
 
-/// Sets one option from text, as `?key=value` and JSON strings do. `where` is
-/// how messages name the place.
-absl::Status SetOption(std::string_view scheme, std::string_view key,
-                       std::string_view value, std::string_view where,
-                       config::Options* options);
+/// Whether `target` begins with a known scheme.
+bool HasScheme(std::string_view target);
+
+/// "shm, unix, ...": for messages.
+std::string KnownSchemes();
 
 }  // namespace nearcall::internal
 

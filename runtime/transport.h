@@ -67,6 +67,9 @@ struct Transport {
   /// its pid), PERMISSION_DENIED or FAILED_PRECONDITION for a directory that is
   /// not safe, INVALID_ARGUMENT for a mistake in the target.
   absl::StatusOr<std::unique_ptr<Listener>> (*listen)(const Target& target);
+  /// A '?' in a target is part of its rest (a command line); options come from
+  /// the configuration only.
+  bool takes_question_mark = false;
 };
 
 /// The one table of transports, in transports/registry.cc.

@@ -8,6 +8,7 @@
 #include <nearcall/channel_arguments.h>
 #include <nearcall/client_callback.h>
 #include <nearcall/client_context.h>
+#include <nearcall/config.h>
 #include <nearcall/credentials.h>
 #include <nearcall/generic.h>
 #include <nearcall/message_allocator.h>
