@@ -131,7 +131,8 @@ void Executor::Work() {
 void Executor::Monitor() {
   MutexLock lock(&mu_);
   while (!stopping_) {
-    if (head_ == nullptr || idle_ > 0 || threads_ >= max_threads_) {
+    // An idle thread may be on its way to something queued before.
+    if (queued_ <= static_cast<size_t>(idle_) || threads_ >= max_threads_) {
       monitor_.Wait(&mu_);
       continue;
     }
