@@ -126,13 +126,15 @@ void Call::Grant(Session* session) {
   session->mu.AssertHeld();
   if (ended_ || in_end_) return;
   int64_t grant = 0;
-  if (in_message_ && wants_message_) {
-    const int64_t lacking =
-        int64_t{message_size_} - message_here_ - receive_window_;
-    if (lacking > 0) {
-      grant = session->TakeBudgetLocked(this, static_cast<uint32_t>(lacking));
-      budget_held_ += static_cast<uint32_t>(grant);
-    }
+  const bool awaited = in_message_ && wants_message_ && in_.empty();
+  const int64_t lacking =
+      awaited ? int64_t{message_size_} - message_here_ - receive_window_ : 0;
+  if (lacking > 0) {
+    grant = session->TakeBudgetLocked(this, static_cast<uint32_t>(lacking));
+    budget_held_ += static_cast<uint32_t>(grant);
+  } else if (wants_budget_) {
+    // What was taken meanwhile gave it enough.
+    session->LeaveBudgetQueueLocked(this);
   }
   if (grant == 0) {
     const int64_t window = session->window();

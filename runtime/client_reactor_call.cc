@@ -99,7 +99,9 @@ class ReactorCall final : public ClientReactorCall, private OpSink {
 };
 
 void ReactorCall::StartCall() {
-  ClientCall* const call = call_.get();
+  // This, and the context with its reference, may be gone before Finish is
+  // back.
+  const ClientCallPtr call = call_;
   call->Start(has_request_ ? BufferMessage(request_) : OutMessage(),
               /*half_close=*/has_request_, corked_);
   Began(1);

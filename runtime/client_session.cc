@@ -93,12 +93,22 @@ bool ClientSession::Start(NearClientCall* call, OutMessage message,
     BecomeUnusableLocked();
     return false;
   }
+  call->define_alias_ = !KnowsAliasLocked(call->tag_);
+  if (call->OpenSize() > max_body()) {
+    call->ended_ = true;
+    call->SetFinal(RESOURCE_EXHAUSTED,
+                   absl::StrCat("method and metadata of ", call->OpenSize(),
+                                " bytes do not fit a frame of ", max_body(),
+                                " bytes; raise frame_bytes"),
+                   {});
+    call->OnProgress();
+    return true;
+  }
   call->attached_ = true;
   call->RefCall();
   call->send_credit_ = peer_window();
   call->receive_window_ = window();
   call->half_close_ = half_close;
-  call->define_alias_ = !KnowsAliasLocked(call->tag_);
   if (call->ops().has_sink()) {
     sink_calls_.emplace(call->deadline(), call);
     StartPumpLocked(call->deadline());
@@ -387,6 +397,8 @@ bool ClientSession::OnStatus(const wire::Header& header, Buffer* body) {
   call->Ref();
   call->OnStatus(header, body, parsed);
   call->Unref();
+  // What it gave back (credit, its place among the calls) others wait for.
+  if (!QueueEmptyLocked()) PumpLocked();
   return true;
 }
 

@@ -313,7 +313,11 @@ void NearClientCall::WriteNow(OutMessage message, WriteOptions options) {
   }
   MutexLock lock(&session_->mu);
   ops_.Begin(Op::kWrite);
-  if (!ended_ && !half_close_) {
+  if (half_close_) {
+    ops_.Complete(Op::kWrite, false);
+    return;
+  }
+  if (!ended_) {
     if (options.is_last_message()) half_close_ = true;
     Enqueue(message, size);
     session_->QueueLocked(this);
@@ -358,8 +362,9 @@ void NearClientCall::ReadInitialMetadataNow() {
   }
   MutexLock lock(&session_->mu);
   ops_.Begin(Op::kInitialMetadata);
-  // What was corked must not wait for a message that waits for the reply.
-  if (!ended_ && id_ == 0) {
+  // What was corked must not wait for a message that waits for the reply. A
+  // reactor always asks, and waits for nothing.
+  if (!ended_ && id_ == 0 && !ops_.has_sink()) {
     session_->QueueLocked(this);
     session_->PumpLocked();
   }

@@ -165,10 +165,9 @@ void NearServerCall::SendInitialMetadata() {
   MutexLock lock(&session_->mu);
   ops_.Begin(Op::kInitialMetadata);
   send_initial_ = true;
-  if (!ended_) {
-    session_->QueueLocked(this);
-    session_->PumpLocked();
-  }
+  CheckInitialMetadata();
+  if (!ended_) session_->QueueLocked(this);
+  session_->PumpLocked();
   OnProgress();
 }
 
@@ -192,12 +191,17 @@ void NearServerCall::Write(OutMessage message, WriteOptions options) {
                  absl::StrCat("Sent message larger than max (", size, " vs. ",
                               max_send, ")"));
   }
+  CheckInitialMetadata();
   if (!ended_ && !finishing_) {
     Enqueue(message, size);
     session_->QueueLocked(this);
-    // The last message may wait for the status that follows at once.
+    // The last message may wait for the status that follows at once; not one
+    // that waits for the peer, which has to hear of its beginning.
     session_->PumpLocked(!options.is_last_message() &&
                          !options.get_buffer_hint());
+    if (!out_.empty()) session_->FlushLocked();
+  } else {
+    session_->PumpLocked();  // What ended it.
   }
   OnProgress();
 }

@@ -94,6 +94,8 @@ class NearServerCall final : public ServerCall,
   void CancelLocked(StatusCode code, std::string_view text);
   /// No thread will run the handler.
   void RefuseBusy();
+  /// Ends the call if its initial metadata cannot be sent.
+  void CheckInitialMetadata();
   void SetStatus(const Status& status, size_t reply_size);
   size_t StatusSize() const;
   wire::Header WriteStatus(uint8_t* body, uint8_t** message);

@@ -91,6 +91,19 @@ size_t NearServerCall::StatusSize() const {
          trailing_out_.wire_size();
 }
 
+// A client would take it for a violation of the protocol.
+void NearServerCall::CheckInitialMetadata() {
+  session_->mu.AssertHeld();
+  if (initial_sent_ || initial_out_.empty()) return;
+  std::string problem = initial_out_.Problem();
+  if (problem.empty() && initial_out_.wire_size() > session_->max_body()) {
+    problem = absl::StrCat("initial metadata of ", initial_out_.wire_size(),
+                           " bytes does not fit a frame of ",
+                           session_->max_body(), " bytes; raise frame_bytes");
+  }
+  if (!problem.empty()) CancelLocked(INTERNAL, problem);
+}
+
 // What the frame cannot carry is dropped, and the status says so.
 void NearServerCall::SetStatus(const Status& status, size_t reply_size) {
   code_ = status.error_code();

@@ -51,20 +51,20 @@ class ServerReactorCore::Impl final : public ServerCallSink {
     if (!Early([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
           early_initial_ = true;
         }))
-      call_->SendInitialMetadata();
+      Call()->SendInitialMetadata();
   }
   void StartRead(InMessage into) {
     Began();
     if (!Early([&]()
                    ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { early_read_ = into; }))
-      call_->Read(into);
+      Call()->Read(into);
   }
   void StartWrite(OutMessage message, WriteOptions options) {
     Began();
     if (!Early([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
           early_write_ = PendingWrite{message, options};
         })) {
-      call_->Write(message, options);
+      Call()->Write(message, options);
     }
   }
   void StartWriteAndFinish(OutMessage message, WriteOptions options,
@@ -113,8 +113,11 @@ class ServerReactorCore::Impl final : public ServerCallSink {
     WriteOptions options;
   };
 
+  // An operation may be over, and with it the reactor and all it keeps, before
+  // the call that began it is back.
+  ServerCallPtr Call() const { return call_; }
   void FinishNow(Status status, bool unary) {
-    call_->Finish(status, unary ? reply_ : OutMessage());
+    Call()->Finish(status, unary ? reply_ : OutMessage());
   }
   void Began() { under_way_.fetch_add(1, std::memory_order_relaxed); }
   void Ended() {

@@ -163,10 +163,7 @@ void Session::EndLocked(Call* call) {
     write_queue_.filter([call](Call* other) { return other != call; });
     call->queued_ = false;
   }
-  if (call->wants_budget_) {
-    wants_budget_.filter([call](Call* other) { return other != call; });
-    call->wants_budget_ = false;
-  }
+  LeaveBudgetQueueLocked(call);
   if (call->budget_held_ != 0) {
     ReturnBudgetLocked(std::exchange(call->budget_held_, 0));
   }
@@ -191,6 +188,13 @@ uint32_t Session::TakeBudgetLocked(Call* call, uint32_t bytes) {
     wants_budget_.push(call);
   }
   return 0;
+}
+
+void Session::LeaveBudgetQueueLocked(Call* call) {
+  if (!std::exchange(call->wants_budget_, false)) return;
+  wants_budget_.filter([call](Call* other) { return other != call; });
+  // Those behind it may need less.
+  ReturnBudgetLocked(0);
 }
 
 void Session::ReturnBudgetLocked(uint32_t bytes) {
@@ -409,6 +413,8 @@ bool Session::OnReset(const wire::Header& header, const Buffer& body) {
                               : UNKNOWN;
   call->OnReset(code, {reinterpret_cast<const char*>(body.data()), body.size()},
                 (header.flags & wire::kResetRefused) != 0);
+  // What it gave back (credit, its place among the calls) others wait for.
+  if (!write_queue_.empty()) PumpLocked();
   return true;
 }
 

@@ -98,11 +98,12 @@ class Session : public std::enable_shared_from_this<Session> {
   /// link's budget is used up, 0 now and Grant is called again later.
   uint32_t TakeBudgetLocked(Call* call, uint32_t bytes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  void LeaveBudgetQueueLocked(Call* call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   void ReturnBudgetLocked(uint32_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   /// kReset for a call that the peer may know.
   void SendResetLocked(uint64_t id, StatusCode code, std::string_view text,
                        bool refused) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
-  /// A buffer to receive into, and one that is done with.
+  /// A buffer that is done with.
   void RecycleLocked(Buffer buffer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   /// A message of `size` bytes begins with `chunk` of them. False: a violation;

@@ -95,18 +95,19 @@ Watchdog::Watchdog(int seconds) {
 
 Watchdog::~Watchdog() { alarm(0); }
 
-CallTest::CallTest() = default;
-
-ServerSettings CallTest::WithTargets(ServerSettings settings,
-                                     const std::string& name) const {
-  settings.targets = {GetParam().target(name, getpid()),
+ServerSettings ServingTest::WithTargets(ServerSettings settings,
+                                        const std::string& name) const {
+  settings.targets = {transport().target(name, getpid()) + settings.options,
                       "unix:control-" + name};
   return settings;
 }
 
-std::string CallTest::Target(const std::string& name) const {
-  if (!GetParam().child_of_channel) return GetParam().target(name, getpid());
+std::string ServingTest::Target(const std::string& name) const {
   const auto served = served_.find(name);
+  if (!transport().child_of_channel) {
+    return transport().target(name, getpid()) +
+           (served != served_.end() ? served->second.options : "");
+  }
   std::string target = "pipe:";
   for (const std::string& argument : ServerCommand(
            served != served_.end() ? served->second : WithTargets({}, name))) {
@@ -115,10 +116,10 @@ std::string CallTest::Target(const std::string& name) const {
   return target;
 }
 
-Served CallTest::Serve(ServerSettings settings, const std::string& name) {
+Served ServingTest::Serve(ServerSettings settings, const std::string& name) {
   settings = WithTargets(std::move(settings), name);
   served_[name] = settings;
-  return Served(GetParam(), settings);
+  return Served(transport(), settings);
 }
 
 std::shared_ptr<Channel> MakeChannel(const std::string& target) {

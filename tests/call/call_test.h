@@ -63,9 +63,10 @@ class Watchdog {
   ~Watchdog();
 };
 
-class CallTest : public ::testing::TestWithParam<TransportCase> {
+class ServingTest : public ::testing::Test {
  protected:
-  CallTest();
+  /// The one under test.
+  virtual const TransportCase& transport() const = 0;
 
   /// What a channel to the server of that name is given. Where it starts the
   /// server, the settings are those of the last Serve.
@@ -81,6 +82,13 @@ class CallTest : public ::testing::TestWithParam<TransportCase> {
                              const std::string& name) const;
 
   std::map<std::string, ServerSettings> served_;
+};
+
+/// One test body over each transport.
+class CallTest : public ServingTest,
+                 public ::testing::WithParamInterface<TransportCase> {
+ protected:
+  const TransportCase& transport() const override { return GetParam(); }
 };
 
 /// A channel with limits above every message of the tests.

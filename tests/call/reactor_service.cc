@@ -19,7 +19,6 @@ class Visit {
              std::function<void()> proceed) {
     gates_ = gates;
     gate_ = plan.gate();
-    context_ = context;
     if (plan.cancel() && plan.cancel_after() == 0) context->TryCancel();
     if (!gate_.empty()) gates->Enter(gate_);
     if (gate_.empty() || !plan.wait()) {
@@ -34,11 +33,13 @@ class Visit {
     gates->WhenOpen(gate_, [pass] { pass->Use(); });
   }
   void OnCancel() {
+    cancelled_ = true;
     const auto pass = pass_;
     pass->Use();
   }
+  // Counts as cancelled if OnCancel came, which is before this.
   void OnDone() {
-    if (!gate_.empty()) gates_->End(gate_, context_->IsCancelled());
+    if (!gate_.empty()) gates_->End(gate_, cancelled_);
   }
 
  private:
@@ -52,7 +53,7 @@ class Visit {
   const std::shared_ptr<Pass> pass_ = std::make_shared<Pass>();
   Gates* gates_ = nullptr;
   std::string gate_;
-  CallbackServerContext* context_ = nullptr;
+  bool cancelled_ = false;
 };
 
 class BlockReactor final : public ServerUnaryReactor {
@@ -73,15 +74,27 @@ class BlockReactor final : public ServerUnaryReactor {
 
 class NestedReactor final : public ServerUnaryReactor {
  public:
-  NestedReactor(TestService::Stub* stub, const NestedRequest& request,
-                Message* reply) {
-    stub->async()->Echo(&context_, &request.message(), reply,
-                        [this](Status status) { Finish(std::move(status)); });
+  NestedReactor(TestService::Stub* stub, CallbackServerContext* context,
+                const NestedRequest& request, Message* reply)
+      : context_(ClientContext::FromCallbackServerContext(*context)) {
+    const auto finish = [this](Status status) { Finish(std::move(status)); };
+    if (request.has_plan()) {
+      stub->async()->Block(context_.get(), &request.plan(), reply, finish);
+    } else if (request.ask_deadline()) {
+      stub->async()->Info(context_.get(), &request.message(), &info_,
+                          [this, reply](Status status) {
+                            reply->set_sequence(info_.deadline_millis());
+                            Finish(std::move(status));
+                          });
+    } else {
+      stub->async()->Echo(context_.get(), &request.message(), reply, finish);
+    }
   }
   void OnDone() override { delete this; }
 
  private:
-  ClientContext context_;
+  const std::unique_ptr<ClientContext> context_;
+  InfoReply info_;
 };
 
 class ReadReactor final : public ServerReadReactor<Message> {
@@ -265,10 +278,11 @@ ServerUnaryReactor* ReactorService::Block(CallbackServerContext* context,
   return new BlockReactor(&gates_, context, *plan);
 }
 
-ServerUnaryReactor* ReactorService::Nested(CallbackServerContext*,
+ServerUnaryReactor* ReactorService::Nested(CallbackServerContext* context,
                                            const NestedRequest* request,
                                            Message* reply) {
-  return new NestedReactor(others_.Stub(request->target()), *request, reply);
+  return new NestedReactor(others_.Stub(request->target()), context, *request,
+                           reply);
 }
 
 ServerUnaryReactor* ReactorService::Throw(CallbackServerContext*,

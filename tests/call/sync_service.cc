@@ -38,11 +38,20 @@ Status SyncService::Block(ServerContext* context, const Plan* plan, Message*) {
   return StatusOf(*plan);
 }
 
-Status SyncService::Nested(ServerContext*, const NestedRequest* request,
+Status SyncService::Nested(ServerContext* context, const NestedRequest* request,
                            Message* reply) {
-  ClientContext context;
-  return others_.Stub(request->target())
-      ->Echo(&context, request->message(), reply);
+  const auto inner = ClientContext::FromServerContext(*context);
+  TestService::Stub* const stub = others_.Stub(request->target());
+  if (request->has_plan()) {
+    return stub->Block(inner.get(), request->plan(), reply);
+  }
+  if (request->ask_deadline()) {
+    InfoReply info;
+    const Status status = stub->Info(inner.get(), request->message(), &info);
+    reply->set_sequence(info.deadline_millis());
+    return status;
+  }
+  return stub->Echo(inner.get(), request->message(), reply);
 }
 
 Status SyncService::Throw(ServerContext*, const Message* request, Message*) {

@@ -16,6 +16,8 @@ struct ServerSettings {
   int max_receive = 0;    ///< 0: the default.
   int max_send = 0;
   int max_threads = 0;
+  /// "?key=value...": options of the target under test, at both ends.
+  std::string options;
 };
 
 class TestServer {
