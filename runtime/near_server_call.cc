@@ -69,8 +69,9 @@ void NearServerCall::OnUnreferenced() {
 void NearServerCall::Run() {
   RefPtr<NearServerCall> self = RefPtr<NearServerCall>::Adopt(this);
   const int64_t began = MonotonicNanos();
-  if (deadline_.nanos() <= began) {
-    // It waited too long; the client knows already.
+  if (deadline_.nanos() <= began ||
+      cancelled_.load(std::memory_order_acquire)) {
+    // It waited too long, or the client has gone: nobody wants it to run.
     Finish(Status(DEADLINE_EXCEEDED, "Deadline Exceeded"), {});
     return;
   }

@@ -59,6 +59,9 @@ absl::Status Poller::Start() {
 
 bool Poller::TakeOver(uint64_t lent) {
   if (!role_.compare_exchange_strong(lent, lent & ~kLent)) return false;
+  // From now on, not only once it returns: else each call of a method that
+  // blocks would take a thread beyond the executor's limit.
+  lent_for_->slow.store(ServedMethod::kSlowRuns, std::memory_order_relaxed);
   if (admission_->executor().SubmitNow(this).ok()) return true;
   // No thread to be had: the handler's goes on reading when it returns.
   role_.store(lent);
@@ -79,15 +82,13 @@ void Poller::CheckStuck() {
 
 bool Poller::RunHere(RefPtr<NearServerCall> call) {
   uint64_t word = (++leases_ << 1) | kLent;
-  ServedMethod* const method = call->method();
+  lent_for_ = call->method();
   Lease lease(this, word);
   Lender* const outer = std::exchange(lent_by_this_thread, &lease);
   role_.store(word, std::memory_order_release);
   NearServerCall::RunHandler(std::move(call));
   lent_by_this_thread = outer;
-  if (role_.compare_exchange_strong(word, word & ~kLent)) return true;
-  method->slow.store(ServedMethod::kSlowRuns, std::memory_order_relaxed);
-  return false;
+  return role_.compare_exchange_strong(word, word & ~kLent);
 }
 
 // --- The loop ---

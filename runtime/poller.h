@@ -110,7 +110,9 @@ class Poller final : public Executor::Task {
   // The role: a count of leases, and in the lowest bit whether it is lent.
   static constexpr uint64_t kLent = 1;
   std::atomic<uint64_t> role_{0};
-  uint64_t leases_ = 0;     ///< The role holder's.
+  uint64_t leases_ = 0;  ///< The role holder's.
+  /// The method whose handler has it: the role holder's, and whoever takes it.
+  ServedMethod* lent_for_ = nullptr;
   uint64_t last_seen_ = 0;  ///< The watchdog's.
 
   // The role holder's.
