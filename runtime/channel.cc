@@ -9,6 +9,7 @@
 #include <random>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "runtime/death_watcher.h"
 #include "runtime/handshake.h"
@@ -118,41 +119,60 @@ absl::StatusOr<std::shared_ptr<ClientSession>> NearChannel::Connect(
       dialer_->Dial(deadline, interrupt_fd);
   if (!link.ok()) return link.status();
   const Hello ours = OurHello(**link, agent_prefix_);
-  absl::Status sent = SendHello(link->get(), ours);
+  absl::StatusOr<Hello> theirs = ShakeHands(link->get(), ours, deadline);
+  if (!theirs.ok()) return theirs.status();
+  const int spin = target_.options.has_spin_micros()
+                       ? static_cast<int>(target_.options.spin_micros())
+                       : kDefaultSpinMicros;
+  auto session = std::make_shared<ClientSession>(*std::move(link), ours, spin);
+  session->SetPeerHello(*theirs);
+  session->set_on_unusable([weak = weak_from_this()] {
+    const std::shared_ptr<NearChannel> channel = weak.lock();
+    if (channel == nullptr) return;
+    MutexLock lock(&channel->mu_);
+    if (!channel->connecting_) {
+      channel->SetStateLocked(ConnectivityState::kIdle);
+    }
+  });
+  DeathWatcher::Process().Watch(session);
+  return session;
+}
+
+absl::StatusOr<Hello> NearChannel::ShakeHands(Link* link, const Hello& ours,
+                                              Deadline deadline) {
+  {
+    MutexLock lock(&mu_);
+    if (interrupted_) return CancelledStatus();
+    handshaking_ = link;
+  }
+  const absl::Cleanup done = [this] {
+    MutexLock lock(&mu_);
+    handshaking_ = nullptr;
+  };
+  absl::Status sent = SendHello(link, ours);
   if (!sent.ok()) return sent;
   for (;;) {
-    const ReadSpan span = (*link)->Peek();
+    const ReadSpan span = link->Peek();
     if (span.io == Io::kOk) {
       // Copied before it is looked at.
       const std::string frame(reinterpret_cast<const char*>(span.data),
                               span.size);
-      (*link)->Release();
-      absl::StatusOr<Hello> theirs = ParseHello(frame);
-      if (!theirs.ok()) return theirs.status();
-      const int spin = target_.options.has_spin_micros()
-                           ? static_cast<int>(target_.options.spin_micros())
-                           : kDefaultSpinMicros;
-      auto session =
-          std::make_shared<ClientSession>(*std::move(link), ours, spin);
-      session->SetPeerHello(*theirs);
-      session->set_on_unusable([weak = weak_from_this()] {
-        const std::shared_ptr<NearChannel> channel = weak.lock();
-        if (channel == nullptr) return;
-        MutexLock lock(&channel->mu_);
-        if (!channel->connecting_) {
-          channel->SetStateLocked(ConnectivityState::kIdle);
-        }
-      });
-      DeathWatcher::Process().Watch(session);
-      return session;
+      link->Release();
+      return ParseHello(frame);
     }
     if (span.io != Io::kAgain) {
       return absl::UnavailableError(absl::StrCat(
           target_.uri, ": the server ended the connection in the handshake: ",
-          (*link)->reason()));
+          link->reason()));
     }
-    const Io slept = (*link)->Sleep(kReadable, deadline);
-    if (slept == Io::kTimeout) return DeadlineStatus();
+    switch (link->Sleep(kReadable, deadline)) {
+      case Io::kTimeout:
+        return DeadlineStatus();
+      case Io::kInterrupted:
+        return CancelledStatus();
+      default:
+        break;
+    }
   }
 }
 
@@ -192,24 +212,33 @@ absl::StatusOr<std::shared_ptr<ClientSession>> NearChannel::AcquireLocked(
     if (failed_meanwhile && (!wait_for_ready || !IsTransient(last_error_))) {
       return last_error_;
     }
+    if (!wait_for_ready) {
+      // Who does not wait wants to know now.
+      next_attempt_ = Deadline::AtNanos(0);
+      if (waiting_for_server_) InterruptLocked();
+    }
     if (connecting_) {
       changed_.WaitUntil(&mu_, deadline);
       continue;
     }
-    if (wait_for_ready && !next_attempt_.passed()) {
-      changed_.WaitUntil(&mu_, std::min(deadline, next_attempt_));
-      continue;
-    }
     connecting_ = true;
+    interrupted_ = false;
     const Fd interrupt(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     interrupt_fd_ = interrupt.get();
+    const absl::Cleanup done = [this] {
+      mu_.AssertHeld();
+      connecting_ = false;
+      interrupt_fd_ = -1;
+      changed_.SignalAll();
+    };
+    if (!next_attempt_.passed()) {
+      WaitForServerLocked(std::min(deadline, next_attempt_));
+      continue;
+    }
     SetStateLocked(ConnectivityState::kConnecting);
     mu_.Unlock();
     absl::StatusOr<std::shared_ptr<ClientSession>> session = Connect(deadline);
     mu_.Lock();
-    connecting_ = false;
-    interrupt_fd_ = -1;
-    changed_.SignalAll();
     if (session.ok()) {
       ++attempts_;
       last_error_ = absl::OkStatus();
@@ -229,31 +258,54 @@ absl::StatusOr<std::shared_ptr<ClientSession>> NearChannel::AcquireLocked(
       SetStateLocked(ConnectivityState::kIdle);
       return DeadlineStatus();
     }
-    ++attempts_;
-    last_error_ = absl::IsDeadlineExceeded(session.status())
-                      ? absl::UnavailableError(absl::StrCat(
-                            target_.uri, ": the server did not answer within ",
-                            kHandshakeMillis, " ms"))
-                      : session.status();
-    SetStateLocked(ConnectivityState::kTransientFailure);
-    backoff_nanos_ =
-        backoff_nanos_ == 0
-            ? kFirstBackoff
-            : std::min(kLastBackoff, static_cast<int64_t>(
-                                         static_cast<double>(backoff_nanos_) *
-                                         kBackoffFactor));
-    std::minstd_rand random(static_cast<uint32_t>(MonotonicNanos()));
-    const double jitter =
-        std::uniform_real_distribution<>(1 - kJitter, 1 + kJitter)(random);
-    next_attempt_ = Deadline::After(
-        static_cast<int64_t>(static_cast<double>(backoff_nanos_) * jitter));
+    AttemptFailedLocked(
+        absl::IsDeadlineExceeded(session.status())
+            ? absl::UnavailableError(absl::StrCat(
+                  target_.uri, ": the server did not answer within ",
+                  kHandshakeMillis, " ms"))
+            : session.status());
     if (!wait_for_ready || !IsTransient(last_error_)) return last_error_;
   }
+}
+
+void NearChannel::WaitForServerLocked(Deadline deadline) {
+  const int interrupt_fd = interrupt_fd_;
+  waiting_for_server_ = true;
+  mu_.Unlock();
+  const bool dial_now = dialer_->WaitForServer(deadline, interrupt_fd);
+  mu_.Lock();
+  waiting_for_server_ = false;
+  if (!dial_now) return;
+  next_attempt_ = Deadline::AtNanos(0);
+  backoff_nanos_ = 0;  // It may be there, and not listen yet.
+}
+
+void NearChannel::AttemptFailedLocked(const absl::Status& error) {
+  ++attempts_;
+  last_error_ = error;
+  SetStateLocked(ConnectivityState::kTransientFailure);
+  backoff_nanos_ =
+      backoff_nanos_ == 0
+          ? kFirstBackoff
+          : std::min(kLastBackoff,
+                     static_cast<int64_t>(static_cast<double>(backoff_nanos_) *
+                                          kBackoffFactor));
+  std::minstd_rand random(static_cast<uint32_t>(MonotonicNanos()));
+  const double jitter =
+      std::uniform_real_distribution<>(1 - kJitter, 1 + kJitter)(random);
+  next_attempt_ = Deadline::After(
+      static_cast<int64_t>(static_cast<double>(backoff_nanos_) * jitter));
 }
 
 void NearChannel::InterruptAcquire() {
   MutexLock lock(&mu_);
   changed_.SignalAll();
+  InterruptLocked();
+}
+
+void NearChannel::InterruptLocked() {
+  interrupted_ = true;
+  if (handshaking_ != nullptr) handshaking_->Interrupt();
   const uint64_t one = 1;
   if (interrupt_fd_ >= 0 && write(interrupt_fd_, &one, sizeof one) < 0) {
     // Full: it is readable already.

@@ -62,9 +62,17 @@ class NearChannel final : public ChannelInterface,
 
   /// Dials and shakes hands.
   absl::StatusOr<std::shared_ptr<ClientSession>> Connect(Deadline deadline);
+  absl::StatusOr<Hello> ShakeHands(Link* link, const Hello& ours,
+                                   Deadline deadline) ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::shared_ptr<ClientSession>> AcquireLocked(
       NearClientCall* call, Deadline deadline, bool wait_for_ready)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  /// With connecting_, between two attempts: until the next one is due.
+  void WaitForServerLocked(Deadline deadline)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void AttemptFailedLocked(const absl::Status& error)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void InterruptLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SetStateLocked(ConnectivityState state)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -83,7 +91,12 @@ class NearChannel final : public ChannelInterface,
   ConnectivityState state_ ABSL_GUARDED_BY(mu_) = ConnectivityState::kIdle;
   bool connecting_ ABSL_GUARDED_BY(mu_) = false;
   bool connect_asked_ ABSL_GUARDED_BY(mu_) = false;
+  // What wakes who has connecting_: in the dialer, then in the handshake; and
+  // whether it was woken.
   int interrupt_fd_ ABSL_GUARDED_BY(mu_) = -1;
+  Link* handshaking_ ABSL_GUARDED_BY(mu_) = nullptr;
+  bool interrupted_ ABSL_GUARDED_BY(mu_) = false;
+  bool waiting_for_server_ ABSL_GUARDED_BY(mu_) = false;
   uint64_t attempts_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Status last_error_ ABSL_GUARDED_BY(mu_);
   int64_t backoff_nanos_ ABSL_GUARDED_BY(mu_) = 0;

@@ -25,7 +25,11 @@ class Waiter;
 inline constexpr int kMaxHalfOpen = 64;
 inline constexpr int64_t kEstablishTimeoutMillis = 5000;
 
-/// Makes links to one target. Any thread; one Dial at a time.
+/// While a call waits for a server whose coming nothing tells, it dials again
+/// after so long at most: a local dial costs microseconds.
+inline constexpr int64_t kRetryDialMillis = 40;
+
+/// Makes links to one target. Any thread, one at a time.
 class Dialer {
  public:
   virtual ~Dialer() = default;
@@ -36,6 +40,12 @@ class Dialer {
   /// or a sandbox refuses the mechanism), INTERNAL (the peer broke the rules).
   virtual absl::StatusOr<std::unique_ptr<Link>> Dial(Deadline deadline,
                                                      int interrupt_fd) = 0;
+  /// After a Dial that found nobody, while a call waits: blocks until a server
+  /// may have come (true: dial now), until `until`, when the next attempt is
+  /// due anyway, or until `interrupt_fd` is readable (false). A server that
+  /// comes between the Dial and this must not be missed. By default after
+  /// kRetryDialMillis; better is an event, such as the name's appearance.
+  virtual bool WaitForServer(Deadline until, int interrupt_fd);
 };
 
 /// Owns a name for its life. Used by one thread at a time, but for Close.

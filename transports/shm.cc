@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "transports/factories.h"
+#include "transports/name_watch.h"
 #include "transports/shm_establish.h"
 #include "transports/shm_listener.h"
 #include "transports/unix_socket.h"
@@ -145,13 +146,15 @@ absl::Status ReceiveOffer(int socket, Deadline deadline, int interrupt_fd,
 
 class ShmDialer final : public Dialer {
  public:
-  explicit ShmDialer(ShmTarget target) : target_(std::move(target)) {}
+  explicit ShmDialer(ShmTarget target)
+      : target_(std::move(target)), watch_(target_.address.path) {}
 
   absl::StatusOr<std::unique_ptr<Link>> Dial(Deadline deadline,
                                              int interrupt_fd) override {
     absl::StatusOr<ConnectedSocket> socket =
         ConnectUnix(target_.address, deadline, interrupt_fd);
     if (!socket.ok()) return socket.status();
+    watch_.Stop();
     absl::StatusOr<std::unique_ptr<Link>> link =
         Establish(*std::move(socket), deadline, interrupt_fd);
     if (link.ok()) return link;
@@ -193,6 +196,7 @@ class ShmDialer final : public Dialer {
   }
 
   const ShmTarget target_;
+  NameWatch watch_;
 };
 
 }  // namespace

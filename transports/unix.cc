@@ -7,6 +7,7 @@
 #include "absl/strings/strip.h"
 #include "transports/factories.h"
 #include "transports/fd_link.h"
+#include "transports/name_watch.h"
 #include "transports/options.h"
 #include "transports/unix_socket.h"
 
@@ -66,18 +67,25 @@ std::unique_ptr<Link> MakeLink(ConnectedSocket socket, FdLinkOptions options) {
 
 class UnixDialer final : public Dialer {
  public:
-  explicit UnixDialer(UnixTarget target) : target_(std::move(target)) {}
+  explicit UnixDialer(UnixTarget target)
+      : target_(std::move(target)), watch_(target_.address.path) {}
 
   absl::StatusOr<std::unique_ptr<Link>> Dial(Deadline deadline,
                                              int interrupt_fd) override {
     absl::StatusOr<ConnectedSocket> socket =
         ConnectUnix(target_.address, deadline, interrupt_fd);
     if (!socket.ok()) return socket.status();
+    watch_.Stop();
     return MakeLink(*std::move(socket), target_.link);
+  }
+  bool WaitForServer(Deadline until, int interrupt_fd) override {
+    return target_.address.abstract ? Dialer::WaitForServer(until, interrupt_fd)
+                                    : watch_.Wait(until, interrupt_fd);
   }
 
  private:
   const UnixTarget target_;
+  NameWatch watch_;
 };
 
 class UnixListener final : public Listener {
