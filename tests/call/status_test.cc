@@ -37,8 +37,7 @@ void AddEntry(google::protobuf::RepeatedPtrField<Entry>* to,
 // Each body over blocking handlers and over reactors.
 class StatusTest : public CallTest {
  protected:
-  void ForEachKind(
-      const std::function<void(TestService::Stub* stub)>& body) const {
+  void ForEachKind(const std::function<void(TestService::Stub* stub)>& body) {
     for (const bool callback : {false, true}) {
       SCOPED_TRACE(callback ? "reactors" : "blocking handlers");
       ServerSettings settings;

@@ -46,6 +46,14 @@ inline std::vector<TransportCase> TransportsThatShareAServer() {
   return cases;
 }
 
+/// For tests of a server's life and death: a process of its own, which channels
+/// find or do not find.
+inline std::vector<TransportCase> TransportsToStandingServers() {
+  std::vector<TransportCase> cases = TransportsThatShareAServer();
+  std::erase_if(cases, [](const TransportCase& c) { return c.one_process; });
+  return cases;
+}
+
 inline std::ostream& operator<<(std::ostream& out, const TransportCase& value) {
   return out << value.scheme;
 }
