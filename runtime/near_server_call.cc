@@ -53,6 +53,7 @@ void NearServerCall::OnUnreferenced() {
   metadata_ = {};
   deadline_ = Deadline();
   cancelled_.store(false, std::memory_order_relaxed);
+  told_expired_.store(false, std::memory_order_relaxed);
   initial_out_.clear();
   trailing_out_.clear();
   send_initial_ = initial_sent_ = finishing_ = status_sent_ = false;
@@ -117,7 +118,10 @@ Status NearServerCall::ReadRequest(InMessage into) {
 }
 
 bool NearServerCall::IsCancelled() {
-  return cancelled_.load(std::memory_order_acquire) || deadline_.passed();
+  if (cancelled_.load(std::memory_order_acquire)) return true;
+  if (!deadline_.passed()) return false;
+  told_expired_.store(true, std::memory_order_relaxed);
+  return true;
 }
 
 void NearServerCall::Cancel() {
@@ -250,6 +254,12 @@ void NearServerCall::Finish(const Status& status, OutMessage message) {
   if (size > kLargeMessage) set_large();
   MutexLock lock(&session_->mu);
   ops_.Begin(Op::kFinish);
+  // A handler that gave up because of the deadline may say OK, and its reply
+  // may be faster than the client's own clock.
+  if (told_expired_.load(std::memory_order_relaxed) && !finishing_) {
+    CancelLocked(DEADLINE_EXCEEDED, "Deadline Exceeded");
+    session_->PumpLocked();
+  }
   if (!ended_ && !finishing_) {
     SetStatus(status, size);
     finishing_ = true;

@@ -128,6 +128,7 @@ class NearServerCall final : public ServerCall,
   std::string_view metadata_;
   Deadline deadline_;
   std::atomic<bool> cancelled_{false};
+  std::atomic<bool> told_expired_{false};  ///< The handler knows of it.
 
   MetadataBlock initial_out_;
   MetadataBlock trailing_out_;
