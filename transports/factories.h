@@ -22,6 +22,10 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenShm(const Target& target);
 absl::StatusOr<std::unique_ptr<Dialer>> MakeInprocDialer(const Target& target);
 absl::StatusOr<std::unique_ptr<Listener>> ListenInproc(const Target& target);
 
+// sysv.cc
+absl::StatusOr<std::unique_ptr<Dialer>> MakeSysvDialer(const Target& target);
+absl::StatusOr<std::unique_ptr<Listener>> ListenSysv(const Target& target);
+
 }  // namespace nearcall::internal
 
 #endif  // NEARCALL_TRANSPORTS_FACTORIES_H_

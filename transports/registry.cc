@@ -9,6 +9,7 @@ constexpr Transport kTransports[] = {
     {"shm", &MakeShmDialer, &ListenShm},
     {"unix", &MakeUnixDialer, &ListenUnix},
     {"unix-abstract", &MakeUnixDialer, &ListenUnix},
+    {"sysv", &MakeSysvDialer, &ListenSysv},
     {"inproc", &MakeInprocDialer, &ListenInproc},
 };
 

@@ -24,6 +24,7 @@ inline std::vector<TransportCase> AllTransports() {
   return {
       {"shm", [](const S& n, int) { return "shm:" + n; }},
       {"unix", [](const S& n, int) { return "unix:" + n; }},
+      {"sysv", [](const S& n, int) { return "sysv:" + n; }},
       {"inproc", [](const S& n, int) { return "inproc:" + n; }, true},
       {"unix-abstract",
        [](const S& n, int pid) {

@@ -213,6 +213,7 @@ const std::vector<LinkKind>& LinkKinds() {
                  absl::StrCat("unix-abstract:nearcall-test-", getpid())),
       SchemeKind("shm", "shm:link"),
       SchemeKind("shm_smallest", "shm:link?ring_bytes=4096"),
+      SchemeKind("sysv", "sysv:link"),
       SchemeKind("inproc", "inproc:link"),
       // Decorated: one byte a system call, the smallest frames, large frames.
       RawKind("socketpair_1byte", &SocketPair, 4096, 1, 50),
@@ -221,6 +222,7 @@ const std::vector<LinkKind>& LinkKinds() {
       RawKind("pipe_tiny", &SmallPipePair, 256),
       RawKind("socketpair_large", &SmallSocketPair, 1 << 20, 1 << 30, 4),
       SchemeKind("unix_tiny", "unix:link?frame_bytes=256"),
+      SchemeKind("sysv_tiny", "sysv:link?frame_bytes=256"),
   };
   return *kinds;
 }
