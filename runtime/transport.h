@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -80,6 +81,12 @@ struct Transport {
   /// A '?' in a target is part of its rest (a command line); options come from
   /// the configuration only.
   bool takes_question_mark = false;
+  /// Removes what a dead owner of the name at `path` left there and in the
+  /// kernel, and adds an entry for each to `removed`; leaves alone what this
+  /// transport did not make. The caller holds the name's lock. Null: nothing of
+  /// it outlives its process.
+  absl::Status (*remove_stale)(const std::string& path,
+                               std::vector<std::string>* removed) = nullptr;
 };
 
 /// The one table of transports, in transports/registry.cc.

@@ -1,15 +1,17 @@
 #include "runtime/transport.h"
 #include "transports/factories.h"
+#include "transports/sysv_queue.h"
+#include "transports/unix_socket.h"
 
 namespace nearcall::internal {
 namespace {
 
 // One line a scheme, in the order in which messages list them.
 constexpr Transport kTransports[] = {
-    {"shm", &MakeShmDialer, &ListenShm},
-    {"unix", &MakeUnixDialer, &ListenUnix},
+    {"shm", &MakeShmDialer, &ListenShm, false, &RemoveStaleUnixSocket},
+    {"unix", &MakeUnixDialer, &ListenUnix, false, &RemoveStaleUnixSocket},
     {"unix-abstract", &MakeUnixDialer, &ListenUnix},
-    {"sysv", &MakeSysvDialer, &ListenSysv},
+    {"sysv", &MakeSysvDialer, &ListenSysv, false, &RemoveSysvRecord},
     {"inproc", &MakeInprocDialer, &ListenInproc},
 };
 

@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "transports/factories.h"
+#include "transports/name_watch.h"
 #include "transports/options.h"
 #include "transports/peer_policy.h"
 #include "transports/sysv_inbox.h"
@@ -267,15 +268,23 @@ class Connecting {
 
 class SysvDialer final : public Dialer {
  public:
-  explicit SysvDialer(LinkInfo info) : info_(std::move(info)) {}
+  explicit SysvDialer(LinkInfo info)
+      : info_(std::move(info)), watch_(info_.address) {}
 
   absl::StatusOr<std::unique_ptr<Link>> Dial(Deadline deadline,
                                              int interrupt_fd) override {
-    return Connecting(info_, deadline, interrupt_fd).Run();
+    absl::StatusOr<std::unique_ptr<Link>> link =
+        Connecting(info_, deadline, interrupt_fd).Run();
+    if (link.ok()) watch_.Stop();
+    return link;
+  }
+  bool WaitForServer(Deadline until, int interrupt_fd) override {
+    return watch_.Wait(until, interrupt_fd);
   }
 
  private:
   const LinkInfo info_;
+  NameWatch watch_;
 };
 
 }  // namespace

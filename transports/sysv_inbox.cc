@@ -135,7 +135,9 @@ void SysvInbox::DispatchLocked(size_t size) {
       break;
     case kSysvEnd:
       box->ended = true;
-      break;
+      box->fresh.store(true);
+      ListLocked(box);  // Armed or not: a link that is only watched for this.
+      return;
     case kSysvMark:
       SysvSendEmpty(box->peer_queue, box->peer_base + kSysvSpace);
       return;

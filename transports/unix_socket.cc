@@ -180,6 +180,23 @@ absl::StatusOr<ConnectedSocket> ConnectUnix(const UnixAddress& address,
   return ConnectedSocket{*std::move(fd), *peer};
 }
 
+absl::Status RemoveStaleUnixSocket(const std::string& path,
+                                   std::vector<std::string>* removed) {
+  struct stat info;
+  if (lstat(path.c_str(), &info) != 0 || !S_ISSOCK(info.st_mode)) {
+    return absl::OkStatus();
+  }
+  UnixAddress address;
+  address.path = path;
+  const absl::StatusOr<SocketAddress> at = ToSocketAddress(address);
+  if (!at.ok()) return absl::OkStatus();  // None of ours has such a path.
+  const absl::Status status = RemoveStaleSocket(address, *at);
+  // A program that does not know our locks listens there.
+  if (absl::IsAlreadyExists(status)) return absl::OkStatus();
+  if (status.ok()) removed->push_back(path);
+  return status;
+}
+
 absl::StatusOr<std::unique_ptr<UnixListenSocket>> UnixListenSocket::Listen(
     const UnixAddress& address) {
   std::unique_ptr<UnixListenSocket> result(new UnixListenSocket);

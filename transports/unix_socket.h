@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -32,6 +33,10 @@ struct ConnectedSocket {
 absl::StatusOr<ConnectedSocket> ConnectUnix(const UnixAddress& address,
                                             Deadline deadline,
                                             int interrupt_fd);
+
+/// As Transport::remove_stale, for every transport that listens on one.
+absl::Status RemoveStaleUnixSocket(const std::string& path,
+                                   std::vector<std::string>* removed);
 
 /// A listening socket and the name it holds. Errors as Transport::listen.
 /// One thread at a time.

@@ -183,6 +183,7 @@ LinkKind SchemeKind(std::string name, std::string target, int slowness) {
     const auto rendezvous = std::make_shared<Rendezvous>(target);
     LinkPair pair;
     pair.keep = rendezvous;
+    pair.waiter = rendezvous->listener->waiter();
     std::thread dialing([&] { pair.a = DialOne(rendezvous->target); });
     pair.b = AcceptOne(rendezvous->listener.get());
     dialing.join();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/link.h"
+#include "runtime/waiter.h"
 #include "tests/support/child_process.h"
 
 namespace nearcall::internal {
@@ -18,6 +19,7 @@ namespace nearcall::internal {
 /// them (a listener, a directory).
 struct LinkPair {
   std::shared_ptr<void> keep;
+  Waiter* waiter = nullptr;  ///< The listener's own, which serves b.
   std::unique_ptr<Link> a;
   std::unique_ptr<Link> b;
 };

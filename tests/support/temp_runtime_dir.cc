@@ -1,5 +1,6 @@
 #include "tests/support/temp_runtime_dir.h"
 
+#include <nearcall/stale_resources.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,6 +27,8 @@ TempRuntimeDir::TempRuntimeDir() : path_("/tmp/nearcall-test-XXXXXX") {
 }
 
 TempRuntimeDir::~TempRuntimeDir() {
+  // What killed processes left in the kernel is found through the directory.
+  RemoveStaleResources();
   if (was_set_) {
     setenv(kVariable, before_.c_str(), 1);
   } else {

@@ -18,6 +18,7 @@
 #include <nearcall/server_callback.h>
 #include <nearcall/server_context.h>
 #include <nearcall/service.h>
+#include <nearcall/stale_resources.h>
 #include <nearcall/status.h>
 #include <nearcall/sync_stream.h>
 #include <nearcall/version.h>
