@@ -8,7 +8,8 @@
 namespace nearcall::internal {
 
 /// Makes a directory (mode 0700), points NEARCALL_RUNTIME_DIR at it, and undoes
-/// both at the end, with what killed processes left behind. One at a time; set up before threads start.
+/// both at the end, with what killed processes left behind. One at a time; set
+/// up before threads start.
 class TempRuntimeDir {
  public:
   TempRuntimeDir();
