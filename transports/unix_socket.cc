@@ -1,10 +1,8 @@
 #include "transports/unix_socket.h"
 
 #include <poll.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -20,7 +18,6 @@ namespace nearcall::internal {
 namespace {
 
 constexpr int kBacklog = 1024;
-constexpr int64_t kPauseNanos = 100'000'000;
 // A full backlog is the server's to empty, and the kernel does not say when.
 constexpr int64_t kFirstRetryNanos = 200'000;
 constexpr int64_t kLastRetryNanos = 10'000'000;
@@ -201,18 +198,10 @@ absl::StatusOr<std::unique_ptr<UnixListenSocket>> UnixListenSocket::Listen(
     const UnixAddress& address) {
   std::unique_ptr<UnixListenSocket> result(new UnixListenSocket);
   if (absl::Status status = result->Bind(address); !status.ok()) return status;
-  result->gate_ = Fd(epoll_create1(EPOLL_CLOEXEC));
-  result->timer_ =
-      Fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-  for (const Fd* fd : {&result->socket_, &result->timer_}) {
-    epoll_event event{};
-    event.events = EPOLLIN;
-    if (epoll_ctl(result->gate_.get(), EPOLL_CTL_ADD, fd->get(), &event) != 0) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("cannot watch the socket ", Describe(address), ": ",
-                       strerror(errno)));
-    }
-  }
+  absl::StatusOr<std::unique_ptr<AcceptGate>> gate =
+      AcceptGate::Create(result->socket_.get(), Describe(address));
+  if (!gate.ok()) return gate.status();
+  result->gate_ = *std::move(gate);
   return result;
 }
 
@@ -261,11 +250,11 @@ absl::Status UnixListenSocket::Bind(const UnixAddress& address) {
   return absl::OkStatus();
 }
 
-Pollable UnixListenSocket::incoming() const { return {gate_.get(), EPOLLIN}; }
+Pollable UnixListenSocket::incoming() const { return gate_->incoming(); }
 
 absl::StatusOr<ConnectedSocket> UnixListenSocket::Accept() {
   if (!socket_ || generation_ != ForkGeneration()) return ConnectedSocket();
-  if (paused_ && StillPaused()) return ConnectedSocket();
+  if (gate_->Paused()) return ConnectedSocket();
   for (;;) {
     Fd fd(
         accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
@@ -277,7 +266,8 @@ absl::StatusOr<ConnectedSocket> UnixListenSocket::Accept() {
         case EAGAIN:
           return ConnectedSocket();
         default:
-          return PauseAccepting(errno);
+          return gate_->Pause(
+              absl::StrCat(Describe(address_), ": accept: ", strerror(errno)));
       }
     }
     absl::StatusOr<PeerIds> peer = UnixPeerIds(fd.get());
@@ -288,30 +278,6 @@ absl::StatusOr<ConnectedSocket> UnixListenSocket::Accept() {
     }
     return ConnectedSocket{std::move(fd), *peer};
   }
-}
-
-// The connection waits in the kernel's queue, where it would keep a waiter
-// spinning; the timer brings the listener back.
-absl::Status UnixListenSocket::PauseAccepting(int error) {
-  epoll_event quiet{};
-  epoll_ctl(gate_.get(), EPOLL_CTL_MOD, socket_.get(), &quiet);
-  itimerspec pause{};
-  pause.it_value.tv_nsec = kPauseNanos;
-  timerfd_settime(timer_.get(), 0, &pause, nullptr);
-  paused_ = true;
-  return absl::ResourceExhaustedError(
-      absl::StrCat(Describe(address_), ": accept: ", strerror(error),
-                   "; trying again in 100 ms"));
-}
-
-bool UnixListenSocket::StillPaused() {
-  uint64_t expirations;
-  if (read(timer_.get(), &expirations, sizeof expirations) < 0) return true;
-  paused_ = false;
-  epoll_event event{};
-  event.events = EPOLLIN;
-  epoll_ctl(gate_.get(), EPOLL_CTL_MOD, socket_.get(), &event);
-  return false;
 }
 
 void UnixListenSocket::Close() {
@@ -325,7 +291,6 @@ void UnixListenSocket::Close() {
   inode_ = 0;
   gate_.reset();
   socket_.reset();
-  timer_.reset();
   lock_.Release();
 }
 

@@ -15,6 +15,7 @@
 #include "runtime/deadline.h"
 #include "runtime/fd.h"
 #include "runtime/link.h"
+#include "transports/accept_gate.h"
 #include "transports/rendezvous.h"
 
 namespace nearcall::internal {
@@ -58,16 +59,12 @@ class UnixListenSocket {
  private:
   UnixListenSocket() = default;
   absl::Status Bind(const UnixAddress& address);
-  absl::Status PauseAccepting(int error);
-  bool StillPaused();
 
   UnixAddress address_;
   NameLock lock_;
   Fd socket_;
-  Fd gate_;   ///< An epoll set of socket_ and timer_: what incoming() shows.
-  Fd timer_;  ///< Ends a pause.
-  bool paused_ = false;
-  dev_t device_ = 0;  ///< Of the socket file that we made.
+  std::unique_ptr<AcceptGate> gate_;  ///< Of socket_.
+  dev_t device_ = 0;                  ///< Of the socket file that we made.
   ino_t inode_ = 0;
   uint32_t generation_ = 0;
 };
