@@ -18,6 +18,10 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenUnix(const Target& target);
 absl::StatusOr<std::unique_ptr<Dialer>> MakeShmDialer(const Target& target);
 absl::StatusOr<std::unique_ptr<Listener>> ListenShm(const Target& target);
 
+// fifo.cc
+absl::StatusOr<std::unique_ptr<Dialer>> MakeFifoDialer(const Target& target);
+absl::StatusOr<std::unique_ptr<Listener>> ListenFifo(const Target& target);
+
 // inproc.cc
 absl::StatusOr<std::unique_ptr<Dialer>> MakeInprocDialer(const Target& target);
 absl::StatusOr<std::unique_ptr<Listener>> ListenInproc(const Target& target);

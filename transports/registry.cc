@@ -1,5 +1,6 @@
 #include "runtime/transport.h"
 #include "transports/factories.h"
+#include "transports/fifo_files.h"
 #include "transports/sysv_queue.h"
 #include "transports/unix_socket.h"
 
@@ -12,6 +13,7 @@ constexpr Transport kTransports[] = {
     {"unix", &MakeUnixDialer, &ListenUnix, false, &RemoveStaleUnixSocket},
     {"unix-abstract", &MakeUnixDialer, &ListenUnix},
     {"sysv", &MakeSysvDialer, &ListenSysv, false, &RemoveSysvRecord},
+    {"fifo", &MakeFifoDialer, &ListenFifo, false, &RemoveStaleFifos},
     {"inproc", &MakeInprocDialer, &ListenInproc},
 };
 

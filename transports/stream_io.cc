@@ -122,6 +122,16 @@ void EndWriting(int fd, StreamKind kind) {
   }
 }
 
+absl::Status SetPipeBytes(int fd, uint32_t bytes) {
+  if (bytes == 0 || fcntl(fd, F_SETPIPE_SZ, static_cast<int>(bytes)) >= 0) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "pipe_bytes=", bytes, ": ", strerror(errno),
+      "; the system's limits are in /proc/sys/fs/pipe-max-size and, for all "
+      "pipes of a user together, pipe-user-pages-soft"));
+}
+
 void WakePipeReader(int fd) {
   const std::string self = absl::StrCat("/proc/self/fd/", fd);
   const Fd writer(open(self.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));

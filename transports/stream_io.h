@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <cstdint>
 
 #include "absl/status/status.h"
 
@@ -29,6 +30,10 @@ void EndWriting(int fd, StreamKind kind);
 /// Makes EndWriting for pipes possible whatever happens to the process's limits
 /// later.
 absl::Status PrepareEndWriting();
+
+/// What a pipe holds, from either end; 0 leaves it as it is. The kernel rounds
+/// up to a power of two of pages. FAILED_PRECONDITION when it refuses.
+absl::Status SetPipeBytes(int fd, uint32_t bytes);
 
 /// Makes whoever waits for our own reading end `fd` of a pipe look, by a byte
 /// that nobody will use.

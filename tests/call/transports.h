@@ -17,6 +17,8 @@ struct TransportCase {
   /// Each channel starts a server of its own, and `target` is what that one
   /// listens on: CallTest::Target says what the channel is given.
   bool child_of_channel = false;
+  /// The kernel says which process is at the other end.
+  bool tells_pid = true;
 };
 
 inline std::vector<TransportCase> AllTransports() {
@@ -25,6 +27,8 @@ inline std::vector<TransportCase> AllTransports() {
       {"shm", [](const S& n, int) { return "shm:" + n; }},
       {"unix", [](const S& n, int) { return "unix:" + n; }},
       {"sysv", [](const S& n, int) { return "sysv:" + n; }},
+      {"fifo", [](const S& n, int) { return "fifo:" + n; }, false, false,
+       /*tells_pid=*/false},
       {"inproc", [](const S& n, int) { return "inproc:" + n; }, true},
       {"unix-abstract",
        [](const S& n, int pid) {

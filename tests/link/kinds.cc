@@ -212,6 +212,7 @@ const std::vector<LinkKind>& LinkKinds() {
       SchemeKind("unix", "unix:link"),
       SchemeKind("unix_abstract",
                  absl::StrCat("unix-abstract:nearcall-test-", getpid())),
+      SchemeKind("fifo", "fifo:link"),
       SchemeKind("shm", "shm:link"),
       SchemeKind("shm_smallest", "shm:link?ring_bytes=4096"),
       SchemeKind("sysv", "sysv:link"),
@@ -224,6 +225,7 @@ const std::vector<LinkKind>& LinkKinds() {
       RawKind("socketpair_large", &SmallSocketPair, 1 << 20, 1 << 30, 4),
       SchemeKind("unix_tiny", "unix:link?frame_bytes=256"),
       SchemeKind("sysv_tiny", "sysv:link?frame_bytes=256"),
+      SchemeKind("fifo_tiny", "fifo:link?frame_bytes=256&pipe_bytes=4096"),
   };
   return *kinds;
 }
