@@ -1,5 +1,8 @@
 #include <nearcall/server.h>
 
+#include <cstdio>
+#include <span>
+
 #include "runtime/fd.h"
 #include "runtime/lend.h"
 #include "runtime/server_core.h"
@@ -28,6 +31,15 @@ void Server::Shutdown() {
 void Server::ShutdownUntil(std::chrono::system_clock::time_point deadline) {
   internal::AboutToBlock();
   core_->Shutdown(internal::DeadlineAt(deadline));
+}
+
+bool Server::ShutdownOnSignals(std::initializer_list<int> signals,
+                               std::chrono::nanoseconds grace) {
+  const absl::Status status = core_->ShutdownOnSignals(
+      std::span<const int>(signals.begin(), signals.size()), grace.count());
+  if (status.ok()) return true;
+  std::fprintf(stderr, "nearcall: %s\n", status.ToString().c_str());
+  return false;
 }
 
 std::vector<std::string> Server::addresses() const {

@@ -57,8 +57,9 @@ absl::Status ServerCore::Start(std::vector<Port> ports) {
 }
 
 ServerCore::~ServerCore() {
+  SignalShutdown::Process().Remove(this);
   Shutdown(Deadline::Never());
-  WaitForCalls(Deadline::Never());
+  WaitForCalls(/*for_ever=*/true);
   // Its threads return through the pollers.
   executor_.reset();
 }
@@ -86,12 +87,13 @@ void ServerCore::EndCall() {
   changed_.SignalAll();
 }
 
-void ServerCore::WaitForCalls(Deadline deadline) {
+void ServerCore::WaitForCalls(bool for_ever) {
   MutexLock lock(&mu_);
   Deadline complain = Deadline::AfterMillis(kComplainMillis);
-  while (calls_.load() != 0 && !deadline.passed()) {
+  while (calls_.load() != 0 && (for_ever || !drain_until_.passed())) {
     // A call that ended while the refusal began has told nobody.
-    changed_.WaitUntil(&mu_, std::min(deadline, Deadline::AfterMillis(10)));
+    const Deadline look = Deadline::AfterMillis(10);
+    changed_.WaitUntil(&mu_, for_ever ? look : std::min(drain_until_, look));
     if (!complain.passed()) continue;
     complain = Deadline::AfterMillis(kComplainMillis);
     std::fprintf(stderr,
@@ -106,6 +108,8 @@ void ServerCore::Shutdown(Deadline deadline) {
   if (!OfThisProcess()) return;
   {
     MutexLock lock(&mu_);
+    drain_until_ = std::min(drain_until_, deadline);
+    changed_.SignalAll();
     if (shutting_down_) {
       while (!shut_down_) changed_.Wait(&mu_);
       return;
@@ -119,7 +123,7 @@ void ServerCore::Shutdown(Deadline deadline) {
       session.GoAway("the server is shutting down");
     });
   }
-  WaitForCalls(deadline);
+  WaitForCalls(/*for_ever=*/false);
   for (const auto& poller : pollers_) {
     poller->ForEachSession([](ServerSession& session) {
       session.CancelAll("the server has shut down");
@@ -130,6 +134,30 @@ void ServerCore::Shutdown(Deadline deadline) {
   MutexLock lock(&mu_);
   shut_down_ = true;
   changed_.SignalAll();
+}
+
+absl::Status ServerCore::ShutdownOnSignals(std::span<const int> signals,
+                                           int64_t grace_nanos) {
+  grace_nanos_.store(grace_nanos);
+  return SignalShutdown::Process().Add(this, signals);
+}
+
+void ServerCore::OnSignal(bool again) {
+  if (!again) {
+    drain_task_.core = this;
+    // At once, however busy the handlers' threads are.
+    if (!executor_->SubmitNow(&drain_task_).ok()) {
+      executor_->Submit(&drain_task_);
+    }
+    return;
+  }
+  MutexLock lock(&mu_);
+  drain_until_ = Deadline::Now();
+  changed_.SignalAll();
+}
+
+void ServerCore::DrainTask::Run() {
+  core->Shutdown(Deadline::After(core->grace_nanos_.load()));
 }
 
 void ServerCore::Wait() {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,12 +14,14 @@
 #include "runtime/method_table.h"
 #include "runtime/poller.h"
 #include "runtime/server_session.h"
+#include "runtime/signal_shutdown.h"
 #include "runtime/sync.h"
 #include "runtime/watchdog.h"
 
 namespace nearcall::internal {
 
-class ServerCore final : public CallAdmission {
+class ServerCore final : public CallAdmission,
+                         private SignalShutdown::Listener {
  public:
   struct Limits {
     int max_receive = 4 * 1024 * 1024;  ///< Bytes; -1: none.
@@ -33,10 +36,14 @@ class ServerCore final : public CallAdmission {
 
   /// Takes the ports and begins to serve.
   absl::Status Start(std::vector<Port> ports);
-  /// Drains until the deadline, then cancels. Idempotent; any thread.
+  /// Drains until the deadline, then cancels. Idempotent, but a sooner deadline
+  /// counts for one under way; any thread.
   void Shutdown(Deadline deadline);
   /// Until Shutdown has ended.
   void Wait();
+  /// As nearcall::Server's.
+  absl::Status ShutdownOnSignals(std::span<const int> signals,
+                                 int64_t grace_nanos);
   /// False in a process forked after the server was made.
   bool OfThisProcess() const;
   const std::vector<std::string>& addresses() const { return addresses_; }
@@ -52,7 +59,15 @@ class ServerCore final : public CallAdmission {
   ConnectionEvents& events() override { return events_; }
 
  private:
-  void WaitForCalls(Deadline deadline);
+  /// Shutdown on a thread of the executor.
+  struct DrainTask final : Executor::Task {
+    ServerCore* core = nullptr;
+    void Run() override;
+  };
+
+  void OnSignal(bool again) override;
+  /// Until the drain's deadline, or for ever.
+  void WaitForCalls(bool for_ever);
 
   const Limits limits_;
   const std::unique_ptr<MethodHandler> generic_;
@@ -64,6 +79,9 @@ class ServerCore final : public CallAdmission {
   CondVar changed_;
   bool shut_down_ ABSL_GUARDED_BY(mu_) = false;
   bool shutting_down_ ABSL_GUARDED_BY(mu_) = false;
+  Deadline drain_until_ ABSL_GUARDED_BY(mu_);
+  DrainTask drain_task_;
+  std::atomic<int64_t> grace_nanos_{0};
   std::atomic<bool> refusing_{false};
   std::atomic<int64_t> calls_{0};
 

@@ -1,7 +1,6 @@
 // Serves Greeter on one target until SIGINT or SIGTERM.
 #include <signal.h>
 
-#include <chrono>
 #include <iostream>
 #include <memory>
 
@@ -14,13 +13,6 @@ int main(int argc, char** argv) {
                  "or a name from the configuration\n";
     return 2;
   }
-  // Before any thread exists, so that none of them takes the signal.
-  sigset_t stop;
-  sigemptyset(&stop);
-  sigaddset(&stop, SIGINT);
-  sigaddset(&stop, SIGTERM);
-  sigprocmask(SIG_BLOCK, &stop, nullptr);
-
   // docs:begin serve
   GreeterImpl service;
   nearcall::ServerBuilder builder;
@@ -32,9 +24,10 @@ int main(int argc, char** argv) {
     std::cerr << "cannot serve on '" << argv[1] << "'; the log says why\n";
     return 1;
   }
+  // docs:begin wait
+  server->ShutdownOnSignals({SIGINT, SIGTERM});
   std::cout << "serving on " << argv[1] << ", pid " << getpid() << std::endl;
-  int signal = 0;
-  sigwait(&stop, &signal);
-  server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(5));
+  server->Wait();
+  // docs:end wait
   return 0;
 }

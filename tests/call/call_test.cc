@@ -147,8 +147,8 @@ Message MakeMessage(size_t size, int64_t sequence) {
   return message;
 }
 
-Gatekeeper::Gatekeeper(const Served& served)
-    : stub_(Control::NewStub(MakeChannel(served.control()))) {}
+Gatekeeper::Gatekeeper(const std::string& control)
+    : stub_(Control::NewStub(MakeChannel(control))) {}
 
 void Gatekeeper::Open(const std::string& gate) {
   ClientContext context;

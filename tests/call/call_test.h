@@ -104,7 +104,8 @@ Message MakeMessage(size_t size, int64_t sequence = 0);
 /// target; waits for a server that is yet to start.
 class Gatekeeper {
  public:
-  explicit Gatekeeper(const Served& served);
+  explicit Gatekeeper(const Served& served) : Gatekeeper(served.control()) {}
+  explicit Gatekeeper(const std::string& control);
   void Open(const std::string& gate);
   /// Waits for the counts; returns them.
   GateState AwaitEntered(const std::string& gate, int64_t count = 1);

@@ -5,6 +5,7 @@
 #include <nearcall/time.h>
 
 #include <chrono>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,11 +32,30 @@ class Server {
   /// Takes no new calls and waits for the running ones, without end.
   void Shutdown();
   /// At the deadline the calls still running are cancelled, and it returns
-  /// without waiting for handlers that do not notice.
+  /// without waiting for handlers that do not notice. While another Shutdown is
+  /// under way the sooner deadline counts for both.
   template <typename T>
   void Shutdown(const T& deadline) {
     ShutdownUntil(TimePoint<T>(deadline).time());
   }
+
+  /// From now on one of `signals` ends the server: it takes no new calls, waits
+  /// for the running ones for `grace`, then cancels them, and Wait() returns. A
+  /// second signal cancels them at once, and the signals do again what they did
+  /// before, so that a third one ends a process that is stuck.
+  ///
+  /// The signals' own handlers, if any, are replaced, not called, until the
+  /// last server with that signal is destroyed; no other signal is touched, and
+  /// no mask of the application's threads. They are taken even if every other
+  /// thread has them blocked. Several servers may have the same signal: it ends
+  /// all of them. In a forked child the signals do what they did before.
+  ///
+  /// False, with the reason logged to stderr: one of them cannot be handled
+  /// (SIGKILL, SIGSTOP) or tells of a fault (SIGSEGV), or there is no thread to
+  /// be had.
+  bool ShutdownOnSignals(
+      std::initializer_list<int> signals,
+      std::chrono::nanoseconds grace = std::chrono::seconds(5));
 
   /// The targets that clients use, one for each listening port, with what was
   /// chosen (a port number) filled in.
