@@ -23,6 +23,13 @@ class SymbolsTest(unittest.TestCase):
                 found = list(symbols.violations(CLEAN + f"\nb.cc.o:\n                 U {symbol}\n"))
                 self.assertEqual([(m, s) for m, s, _ in found], [("b.cc.o", symbol.split("@")[0])])
 
+    def test_allowed_in_one_object_only(self):
+        def found(member, symbol):
+            return list(symbols.violations(f"\n{member}:\n                 U {symbol}@GLIBC_2.2.5\n"))
+        self.assertEqual(found("signal_shutdown.cc.o", "sigaction"), [])
+        self.assertEqual(len(found("signal_shutdown.cc.o", "signal")), 1)
+        self.assertEqual(len(found("server_core.cc.o", "sigaction")), 1)
+
 
 if __name__ == "__main__":
     unittest.main()
