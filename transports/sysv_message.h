@@ -75,6 +75,9 @@ struct SysvAnswer {
   uint64_t nonce = 0;
 };
 
+// Without padding, as docs/wire.md has them.
+static_assert(sizeof(SysvConnect) == 40 && sizeof(SysvAnswer) == 40);
+
 // --- The system calls. They return 0 or errno and never block, but for a
 // receive that is told to. ---
 
