@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "runtime/session.h"
 
 namespace nearcall::internal {
@@ -19,6 +20,9 @@ void Call::ResetStreams() {
   id_ = 0;
   ended_ = queued_ = attached_ = false;
   out_.clear();
+  out_bytes_ = unbounded_limit_ = 0;
+  rendezvous_out_ = may_send_ = false;
+  rendezvous_in_ = message_granted_ = message_grant_pending_ = false;
   send_credit_ = 0;
   grant_pending_ = 0;
   in_.clear();
@@ -35,20 +39,30 @@ void Call::Enqueue(const OutMessage& message, size_t size) {
   Outgoing outgoing;
   outgoing.bytes.resize(size);
   message.write(message.message, outgoing.bytes.data(), size);
+  out_bytes_ += static_cast<int64_t>(size) + wire::kMessageCharge;
   out_.push(std::move(outgoing));
+}
+
+std::string Call::OverLimitText(size_t size) const {
+  return absl::StrCat(
+      "a message of ", size, " bytes behind ", out_bytes_,
+      " that have not left: the limit of this unbounded stream is ",
+      unbounded_limit_, "; raise buffering_bytes or read faster");
 }
 
 Call::Wrote Call::WriteOne(Session* session) {
   session->mu.AssertHeld();
   if (ended_) return Wrote::kNothing;
-  if (grant_pending_ != 0 && id_ != 0) {
+  if ((grant_pending_ != 0 || message_grant_pending_) && id_ != 0) {
     const WriteSpan span = session->ReserveLocked(sizeof(uint32_t));
     if (span.io != Io::kOk) return Wrote::kBlocked;
     wire::Put(reinterpret_cast<uint8_t*>(span.data) + wire::Header::kSize,
               grant_pending_);
-    session->CommitLocked(span, {wire::Type::kCredit, 0, 0, id_},
+    const uint8_t flags = message_grant_pending_ ? wire::kCreditMessage : 0;
+    session->CommitLocked(span, {wire::Type::kCredit, flags, 0, id_},
                           sizeof(uint32_t));
     grant_pending_ = 0;
+    message_grant_pending_ = false;
     return Wrote::kMore;
   }
   const int64_t prologue = PrologueSize(session);
@@ -78,6 +92,7 @@ Call::Wrote Call::WriteMessageChunk(Session* session) {
   session->mu.AssertHeld();
   Outgoing& message = out_.front();
   const bool first = !message.begun;
+  if (first && rendezvous_out_ && !may_send_) return Wrote::kStalled;
   const auto left = static_cast<uint32_t>(message.bytes.size()) - message.sent;
   const int64_t credit =
       first ? send_credit_ - wire::kMessageCharge : send_credit_;
@@ -105,9 +120,12 @@ Call::Wrote Call::WriteMessageChunk(Session* session) {
   }
   session->CommitLocked(span, header, body);
   send_credit_ -= chunk + (first ? wire::kMessageCharge : 0);
+  if (first) may_send_ = false;
   message.begun = true;
   message.sent += chunk;
   if (complete) {
+    out_bytes_ -=
+        static_cast<int64_t>(message.bytes.size()) + wire::kMessageCharge;
     session->RecycleLocked(std::move(out_.pop().bytes));
     OnProgress();
   }
@@ -120,6 +138,18 @@ void Call::EndWithReset(Session* session, StatusCode code,
   if (ended_) return;
   if (id_ != 0) session->SendResetLocked(id_, code, text, refused);
   session->EndLocked(this);
+}
+
+void Call::Want(Session* session) {
+  session->mu.AssertHeld();
+  wants_message_ = true;
+  if (in_message_) {
+    Grant(session);
+  } else if (rendezvous_in_ && in_.empty() && !message_granted_ && !ended_ &&
+             !in_end_) {
+    message_granted_ = message_grant_pending_ = true;
+    session->QueueLocked(this);
+  }
 }
 
 void Call::Grant(Session* session) {

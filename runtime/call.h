@@ -74,6 +74,15 @@ class Call {
   };
   /// Commits at most one frame.
   Wrote WriteOne(Session* session);
+  /// Whether a Write has done its part.
+  bool written() const { return out_.empty() || unbounded_limit_ != 0; }
+  /// Whether `size` more bytes are too many for an unbounded stream.
+  bool OverLimit(size_t size) const {
+    return unbounded_limit_ != 0 &&
+           out_bytes_ + static_cast<int64_t>(size) > unbounded_limit_;
+  }
+  /// The text of the call's end then.
+  std::string OverLimitText(size_t size) const;
   /// Queues `message`, serialized now.
   void Enqueue(const OutMessage& message, size_t size);
   /// Ends the call on this side: a kReset follows if the peer knows the call.
@@ -85,6 +94,8 @@ class Call {
   /// What the peer may still send us is topped up when half of it is used, or
   /// at once to what a message that somebody waits for still lacks.
   void Grant(Session* session);
+  /// Somebody waits for the next message from now on.
+  void Want(Session* session);
   bool has_message() const { return !in_.empty(); }
   /// The oldest message; its credit goes back to the peer.
   Buffer TakeMessage(Session* session);
@@ -95,14 +106,21 @@ class Call {
   bool attached_ = false;  ///< The session holds a reference.
 
   Fifo<Outgoing> out_;
+  int64_t out_bytes_ = 0;        ///< Of the messages in out_.
+  int64_t unbounded_limit_ = 0;  ///< Above 0: Write waits for nothing.
+  bool rendezvous_out_ = false;  ///< A message leaves when it is granted.
+  bool may_send_ = false;        ///< One is.
   int64_t send_credit_ = 0;
   uint32_t grant_pending_ = 0;
 
   Fifo<Buffer> in_;
   bool in_end_ = false;         ///< The peer half-closed.
   bool wants_message_ = false;  ///< Somebody waits for the message that comes.
-  int64_t receive_window_ = 0;  ///< What the peer may still send.
-  int64_t unread_ = 0;          ///< Cost of what is in in_ and assembling_.
+  bool rendezvous_in_ = false;  ///< Each message is granted,
+  bool message_granted_ = false;        ///< the next one has been,
+  bool message_grant_pending_ = false;  ///< and the peer is yet to hear of it.
+  int64_t receive_window_ = 0;          ///< What the peer may still send.
+  int64_t unread_ = 0;  ///< Cost of what is in in_ and assembling_.
   uint32_t max_receive_ = 0;
   uint32_t budget_held_ = 0;   ///< Of the session's, for a large message.
   bool wants_budget_ = false;  ///< In the session's queue for it.

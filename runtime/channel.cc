@@ -63,7 +63,8 @@ int LimitOf(const ChannelArguments& arguments, const char* key, int otherwise) {
 }  // namespace
 
 NearChannel::NearChannel(Target target, std::unique_ptr<Dialer> dialer,
-                         const ChannelArguments& arguments)
+                         const ChannelArguments& arguments,
+                         std::optional<Buffering> buffering)
     : target_(std::move(target)),
       authority_(AuthorityOf(target_)),
       agent_prefix_(arguments.GetString("grpc.primary_user_agent")),
@@ -71,6 +72,7 @@ NearChannel::NearChannel(Target target, std::unique_ptr<Dialer> dialer,
       max_receive_(LimitOf(arguments, "grpc.max_receive_message_length",
                            kDefaultMaxReceive)),
       max_send_(LimitOf(arguments, "grpc.max_send_message_length", -1)),
+      buffering_(buffering),
       dialer_(std::move(dialer)) {}
 
 NearChannel::NearChannel(absl::Status mistake)
@@ -118,7 +120,7 @@ absl::StatusOr<std::shared_ptr<ClientSession>> NearChannel::Connect(
   absl::StatusOr<std::unique_ptr<Link>> link =
       dialer_->Dial(deadline, interrupt_fd);
   if (!link.ok()) return link.status();
-  const Hello ours = OurHello(**link, agent_prefix_);
+  const Hello ours = OurHello(**link, agent_prefix_, buffering_);
   absl::StatusOr<Hello> theirs = ShakeHands(link->get(), ours, deadline);
   if (!theirs.ok()) return theirs.status();
   const int spin = target_.options.has_spin_micros()

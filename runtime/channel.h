@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/container/node_hash_map.h"
@@ -26,7 +27,8 @@ class NearChannel final : public ChannelInterface,
                           public std::enable_shared_from_this<NearChannel> {
  public:
   NearChannel(Target target, std::unique_ptr<Dialer> dialer,
-              const ChannelArguments& arguments);
+              const ChannelArguments& arguments,
+              std::optional<Buffering> buffering);
   /// A lame channel: every call ends with `mistake`.
   explicit NearChannel(absl::Status mistake);
   ~NearChannel() override;
@@ -47,6 +49,8 @@ class NearChannel final : public ChannelInterface,
 
   int max_receive() const { return max_receive_; }
   int max_send() const { return max_send_; }
+  /// The channel's own; a method's counts where there is none.
+  const std::optional<Buffering>& buffering() const { return buffering_; }
   const std::string& authority() const { return authority_; }
 
  private:
@@ -83,6 +87,7 @@ class NearChannel final : public ChannelInterface,
   const uint32_t generation_;
   const int max_receive_;
   const int max_send_;
+  const std::optional<Buffering> buffering_;
 
   Mutex mu_;
   CondVar changed_;

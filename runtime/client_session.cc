@@ -7,6 +7,7 @@
 #include "runtime/death_watcher.h"
 #include "runtime/lend.h"
 #include "runtime/near_client_call.h"
+#include "runtime/target_buffering.h"
 
 namespace nearcall::internal {
 namespace {
@@ -42,7 +43,7 @@ bool ClientSession::SlotFreeLocked(NearClientCall* call) {
 
 void ClientSession::OnEndedLocked(Call* ended) {
   auto* const near = static_cast<NearClientCall*>(ended);
-  if (near->ops().has_sink()) {
+  if (near->ops().has_sink() || near->unbounded_limit_ != 0) {
     auto [first, last] = sink_calls_.equal_range(near->deadline());
     while (first != last && first->second != near) ++first;
     if (first != last) sink_calls_.erase(first);
@@ -109,7 +110,16 @@ bool ClientSession::Start(NearClientCall* call, OutMessage message,
   call->send_credit_ = peer_window();
   call->receive_window_ = window();
   call->half_close_ = half_close;
-  if (call->ops().has_sink()) {
+  const bool rendezvous =
+      call->buffering_.mode == BufferingMode::kRendezvous ||
+      (peer_hello().features & Hello::kRendezvousStreams) != 0;
+  call->rendezvous_out_ = rendezvous && call->client_streams_;
+  call->rendezvous_in_ = rendezvous && call->server_streams_;
+  if (call->client_streams_) {
+    call->unbounded_limit_ = UnboundedLimit(call->buffering_);
+  }
+  // Nobody may be waiting when an unbounded stream is let go on.
+  if (call->ops().has_sink() || call->unbounded_limit_ != 0) {
     sink_calls_.emplace(call->deadline(), call);
     StartPumpLocked(call->deadline());
   }

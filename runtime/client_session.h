@@ -40,6 +40,8 @@ class ClientSession final : public Session {
   void Await(NearClientCall* call, Op op);
   /// Ends the call from this side.
   void Cancel(NearClientCall* call, StatusCode code, std::string_view text);
+  void CancelLocked(NearClientCall* call, StatusCode code,
+                    std::string_view text) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   /// The link's death was seen by somebody who is not reading it.
   void OnDeathSeen();
 
@@ -87,8 +89,6 @@ class ClientSession final : public Session {
   void PumpLoop() ABSL_LOCKS_EXCLUDED(mu);
   /// Ends the calls with sinks whose deadline has passed; the next one to pass.
   Deadline ExpireSinkCallsLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
-  void CancelLocked(NearClientCall* call, StatusCode code,
-                    std::string_view text) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   void HandOverLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   void BecomeUnusableLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 

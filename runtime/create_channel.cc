@@ -2,6 +2,7 @@
 
 #include "runtime/channel.h"
 #include "runtime/config.h"
+#include "runtime/target_buffering.h"
 #include "runtime/transport.h"
 
 namespace nearcall {
@@ -17,13 +18,16 @@ absl::StatusOr<std::shared_ptr<Channel>> TryCreateChannel(
   if (!configuration.ok()) return configuration.status();
   absl::StatusOr<internal::Target> parsed = (*configuration)->Resolve(target);
   if (!parsed.ok()) return parsed.status();
+  const auto buffering =
+      internal::BufferingOf(*parsed, arguments.stream_buffering());
+  if (!buffering.ok()) return buffering.status();
   const internal::Transport* transport =
       internal::FindTransport(parsed->scheme);
   absl::StatusOr<std::unique_ptr<internal::Dialer>> dialer =
       transport->make_dialer(*parsed);
   if (!dialer.ok()) return dialer.status();
-  return std::make_shared<internal::NearChannel>(*std::move(parsed),
-                                                 *std::move(dialer), arguments);
+  return std::make_shared<internal::NearChannel>(
+      *std::move(parsed), *std::move(dialer), arguments, *buffering);
 }
 
 std::shared_ptr<Channel> CreateCustomChannel(

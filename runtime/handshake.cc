@@ -16,7 +16,7 @@ namespace {
 constexpr uint32_t kWindow = 64 * 1024;
 constexpr uint32_t kMaxCalls = 1024;
 constexpr size_t kMaxAgent = 128;
-constexpr uint64_t kKnownFeatures = 0;
+constexpr uint64_t kKnownFeatures = Hello::kRendezvousStreams;
 constexpr size_t kFixedSize = 4 + 2 + 2 + 8 + 8 + 4 + 4 + 4 + 8 + 1;
 
 // Random, so that a frame of an earlier life is never taken for one of this.
@@ -33,11 +33,19 @@ uint64_t ProcessEpoch() {
 
 }  // namespace
 
-Hello OurHello(const Link& link, std::string_view agent_prefix) {
+Hello OurHello(const Link& link, std::string_view agent_prefix,
+               const std::optional<Buffering>& buffering) {
   Hello hello;
-  hello.features = kKnownFeatures;
   hello.max_frame = link.info().max_frame;
   hello.window = kWindow;
+  if (buffering.has_value()) {
+    if (buffering->mode == BufferingMode::kRendezvous) {
+      hello.features |= Hello::kRendezvousStreams;
+    } else if (buffering->mode == BufferingMode::kBounded &&
+               buffering->bytes != 0) {
+      hello.window = buffering->bytes;
+    }
+  }
   hello.max_calls = kMaxCalls;
   hello.epoch = ProcessEpoch();
   if (!agent_prefix.empty()) {

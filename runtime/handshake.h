@@ -2,7 +2,10 @@
 #ifndef NEARCALL_RUNTIME_HANDSHAKE_H_
 #define NEARCALL_RUNTIME_HANDSHAKE_H_
 
+#include <nearcall/buffering.h>
+
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,6 +20,8 @@ struct Hello {
   static constexpr uint32_t kMagic = 0x4c43524e;  ///< "NRCL" in memory order.
   static constexpr uint16_t kMajor = 1;           ///< Peers must agree.
   static constexpr uint16_t kMinor = 0;  ///< Newer ones understand older ones.
+  /// A feature: streams with the sender are rendezvous, both ways.
+  static constexpr uint64_t kRendezvousStreams = 1;
 
   uint16_t minor = kMinor;
   uint64_t features = 0;   ///< What the sender can do.
@@ -29,7 +34,8 @@ struct Hello {
 };
 
 /// This process's, for `link`; `agent_prefix` may be empty.
-Hello OurHello(const Link& link, std::string_view agent_prefix);
+Hello OurHello(const Link& link, std::string_view agent_prefix,
+               const std::optional<Buffering>& buffering);
 
 /// Writes the frame; the link has space for it, being new.
 absl::Status SendHello(Link* link, const Hello& hello);

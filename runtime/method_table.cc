@@ -13,11 +13,12 @@ std::string Key(std::string_view host, std::string_view path) {
 }  // namespace
 
 bool MethodTable::Add(std::string_view host, std::string_view path,
-                      MethodHandler* handler) {
+                      MethodHandler* handler, const Buffering& buffering) {
   has_hosts_ |= !host.empty();
   auto method = std::make_unique<ServedMethod>();
   method->path = std::string(path);
   method->handler = handler;
+  method->buffering = buffering;
   return methods_.try_emplace(Key(host, path), std::move(method)).second;
 }
 

@@ -3,6 +3,7 @@
 #ifndef NEARCALL_RUNTIME_METHOD_TABLE_H_
 #define NEARCALL_RUNTIME_METHOD_TABLE_H_
 
+#include <nearcall/buffering.h>
 #include <nearcall/impl/server_call.h>
 
 #include <atomic>
@@ -17,6 +18,7 @@ namespace nearcall::internal {
 struct ServedMethod {
   std::string path;
   MethodHandler* handler = nullptr;
+  Buffering buffering;
   /// Above 0: the handler was slow lately and runs on the executor, where each
   /// fast run takes one off.
   std::atomic<int> slow{0};
@@ -26,8 +28,8 @@ struct ServedMethod {
 class MethodTable {
  public:
   /// `host` empty: for every host. False: the path is served already.
-  bool Add(std::string_view host, std::string_view path,
-           MethodHandler* handler);
+  bool Add(std::string_view host, std::string_view path, MethodHandler* handler,
+           const Buffering& buffering);
   /// What answers every path that was not added.
   void SetGeneric(MethodHandler* handler) { generic_.handler = handler; }
   /// The method for a call with this authority; null: none.

@@ -70,6 +70,9 @@ RefPtr<NearClientCall> NearClientCall::Make(
   }
   call->max_receive_ = static_cast<uint32_t>(channel->max_receive());
   call->max_send_ = channel->max_send();
+  call->buffering_ = channel->buffering().value_or(method.buffering());
+  call->client_streams_ = method.client_streams();
+  call->server_streams_ = method.server_streams();
   call->context_ = context;
   call->path_ = method.name();
   call->tag_ = method.channel_tag() != 0
@@ -317,6 +320,10 @@ void NearClientCall::WriteNow(OutMessage message, WriteOptions options) {
     ops_.Complete(Op::kWrite, false);
     return;
   }
+  if (OverLimit(size)) {
+    session_->CancelLocked(this, RESOURCE_EXHAUSTED, OverLimitText(size));
+    session_->PumpLocked();
+  }
   if (!ended_) {
     if (options.is_last_message()) half_close_ = true;
     Enqueue(message, size);
@@ -386,8 +393,7 @@ void NearClientCall::ReadNow(InMessage into) {
   }
   MutexLock lock(&session_->mu);
   ops_.Begin(Op::kRead);
-  wants_message_ = true;
-  if (in_message_) Grant(session_.get());
+  Want(session_.get());
   OnProgress();
   session_->PumpLocked();
 }
@@ -411,8 +417,7 @@ void NearClientCall::FinishNow(Status* status, InMessage reply) {
   if (reply || !ops_.has_sink()) {
     // Without a place for it, what still comes makes room for the status.
     draining_ = !reply;
-    wants_message_ = true;
-    if (in_message_) Grant(session_.get());
+    Want(session_.get());
   }
   OnProgress();
   session_->PumpLocked();

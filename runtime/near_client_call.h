@@ -138,6 +138,9 @@ class NearClientCall final : public ClientCall,
   Deadline deadline_;
   bool has_monotonic_deadline_ = false;
   int max_send_ = -1;
+  Buffering buffering_;
+  bool client_streams_ = false;
+  bool server_streams_ = false;
 
   // What came.
   bool opened_ = false;   ///< A frame of it was committed.

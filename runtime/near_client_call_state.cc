@@ -26,7 +26,9 @@ wire::Header NearClientCall::WriteOpen(uint8_t* body, uint8_t** message) {
                       has_alias ? static_cast<uint16_t>(tag_) : wire::kNoAlias,
                       id_};
   wire::Writer to(body);
-  to.Number(uint8_t{0});  // Buffering: bounded both ways.
+  to.Number(
+      static_cast<uint8_t>((rendezvous_out_ ? wire::kRendezvousToServer : 0) |
+                           (rendezvous_in_ ? wire::kRendezvousToClient : 0)));
   if (timeout_ns_ != 0) {
     header.flags |= wire::kOpenTimeout;
     to.Number(timeout_ns_);
@@ -155,10 +157,11 @@ void NearClientCall::OnProgress() {
       ops_.Complete(Op::kRead, false);
     }
   }
-  if (ops_.pending(Op::kWrite) && (final_ || out_.empty())) {
+  if (ops_.pending(Op::kWrite) && (final_ || written())) {
     ops_.Complete(Op::kWrite, !final_);
   }
-  if (ops_.pending(Op::kWritesDone) && (final_ || half_close_sent_)) {
+  const bool done = half_close_sent_ || unbounded_limit_ != 0;
+  if (ops_.pending(Op::kWritesDone) && (final_ || done)) {
     ops_.Complete(Op::kWritesDone, !final_ || half_close_sent_);
   }
   if (ops_.pending(Op::kFinish)) {
@@ -166,6 +169,7 @@ void NearClientCall::OnProgress() {
       ops_.Complete(Op::kFinish, true);
     } else if (draining_) {
       while (has_message()) TakeMessage(session_.get());
+      Want(session_.get());
     }
   }
 }

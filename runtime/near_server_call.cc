@@ -180,8 +180,7 @@ void NearServerCall::Read(InMessage into) {
   MutexLock lock(&session_->mu);
   into_ = into;
   ops_.Begin(Op::kRead);
-  wants_message_ = true;
-  if (in_message_) Grant(session_.get());
+  Want(session_.get());
   OnProgress();
   session_->PumpLocked();
 }
@@ -197,6 +196,7 @@ void NearServerCall::Write(OutMessage message, WriteOptions options) {
                               max_send, ")"));
   }
   CheckInitialMetadata();
+  if (OverLimit(size)) CancelLocked(RESOURCE_EXHAUSTED, OverLimitText(size));
   if (!ended_ && !finishing_) {
     Enqueue(message, size);
     session_->QueueLocked(this);

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/near_server_call.h"
+#include "runtime/target_buffering.h"
 #include "runtime/wire.h"
 
 namespace nearcall::internal {
@@ -31,6 +32,10 @@ void NearServerCall::Begin(const wire::Header& header, ServedMethod* method,
   open_frame_.swap(*body);
   metadata_ = open.metadata;
   const bool single = method->handler->single_request();
+  rendezvous_in_ = (open.buffering & wire::kRendezvousToServer) != 0 && !single;
+  rendezvous_out_ = (open.buffering & wire::kRendezvousToClient) != 0;
+  unbounded_limit_ =
+      UnboundedLimit(session_->buffering().value_or(method->buffering));
   if (header.flags & wire::kMessage) {
     const auto chunk = static_cast<uint32_t>(open.message.size());
     if (!session_->BeginMessageLocked(this, open.message_size, chunk)) {
@@ -215,7 +220,7 @@ void NearServerCall::OnProgress() {
       ops_.Complete(Op::kRead, false);
     }
   }
-  if (ops_.pending(Op::kWrite) && (ended_ || out_.empty())) {
+  if (ops_.pending(Op::kWrite) && (ended_ || written())) {
     ops_.Complete(Op::kWrite, !ended_);
   }
   // OnCancel returns before anybody hears of the end.

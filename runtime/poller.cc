@@ -288,10 +288,11 @@ void Poller::Accept(Port* port) {
       continue;  // About one connection only; the listener has closed it.
     }
     if (*accepted == nullptr) return;
-    const Hello ours = OurHello(**accepted, {});
+    const Hello ours = OurHello(**accepted, {}, port->buffering);
     if (!SendHello(accepted->get(), ours).ok()) continue;
     auto session = std::make_shared<ServerSession>(
-        *std::move(accepted), ours, port->spin_micros, admission_, this);
+        *std::move(accepted), ours, port->spin_micros, port->buffering,
+        admission_, this);
     session->parking.handshake_until = MonotonicNanos() + kHandshakeNanos;
     if (!waiter_->Add(&session->link(), kReadable, session.get())) continue;
     handshaking_.push_back(session.get());

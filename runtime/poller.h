@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -35,6 +36,7 @@ struct Port {
   std::unique_ptr<Listener> listener;
   std::string address;  ///< The target that clients use.
   int spin_micros = 0;
+  std::optional<Buffering> buffering;
 };
 
 class Poller final : public Executor::Task {

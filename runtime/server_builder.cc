@@ -9,6 +9,7 @@
 #include "runtime/generic_handler.h"
 #include "runtime/method_table.h"
 #include "runtime/server_core.h"
+#include "runtime/target_buffering.h"
 #include "runtime/transport.h"
 
 namespace nearcall {
@@ -51,8 +52,8 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::Start() {
     internal::ServiceAccess::ForEachMethod(
         *registration.service, [&](const internal::RpcServiceMethod& method) {
           if (method.handler() == nullptr) return;
-          if (!methods->Add(registration.host, method.name(),
-                            method.handler())) {
+          if (!methods->Add(registration.host, method.name(), method.handler(),
+                            method.buffering())) {
             problem = absl::AlreadyExistsError(absl::StrCat(
                 "two registered services have the method ", method.name()));
           }
@@ -73,6 +74,8 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::Start() {
     absl::StatusOr<internal::Target> target =
         (*configuration)->Resolve(port.target);
     if (!target.ok()) return target.status();
+    const auto buffering = internal::BufferingOf(*target, buffering_);
+    if (!buffering.ok()) return buffering.status();
     absl::StatusOr<std::unique_ptr<internal::Listener>> listener =
         internal::FindTransport(target->scheme)->listen(*target);
     if (!listener.ok()) return listener.status();
@@ -82,6 +85,7 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::Start() {
         target->options.has_spin_micros()
             ? static_cast<int>(target->options.spin_micros())
             : kDefaultSpinMicros;
+    listening.buffering = *buffering;
     listening.listener = *std::move(listener);
     ports.push_back(std::move(listening));
   }

@@ -22,9 +22,11 @@ uint64_t NextConnectionId() {
 }  // namespace
 
 ServerSession::ServerSession(std::unique_ptr<Link> link, const Hello& ours,
-                             int spin_micros, CallAdmission* admission,
-                             Poller* poller)
+                             int spin_micros,
+                             std::optional<Buffering> buffering,
+                             CallAdmission* admission, Poller* poller)
     : Session(std::move(link), ours, spin_micros),
+      buffering_(buffering),
       admission_(admission),
       poller_(poller),
       connection_id_(NextConnectionId()) {}

@@ -3,6 +3,7 @@
 #define NEARCALL_RUNTIME_SERVER_SESSION_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,11 +38,14 @@ class CallAdmission {
 class ServerSession final : public Session {
  public:
   ServerSession(std::unique_ptr<Link> link, const Hello& ours, int spin_micros,
-                CallAdmission* admission, Poller* poller);
+                std::optional<Buffering> buffering, CallAdmission* admission,
+                Poller* poller);
   ~ServerSession() override;
 
   CallAdmission& admission() { return *admission_; }
   Poller& poller() { return *poller_; }
+  /// The port's own; a method's counts where there is none.
+  const std::optional<Buffering>& buffering() const { return buffering_; }
 
   // --- The reader role: the poller's ---
 
@@ -104,6 +108,7 @@ class ServerSession final : public Session {
   void DispatchLocked(NearServerCall* call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
  private:
+  const std::optional<Buffering> buffering_;
   CallAdmission* const admission_;
   Poller* const poller_;
   const uint64_t connection_id_;

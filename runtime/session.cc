@@ -283,9 +283,11 @@ bool Session::Handle(const wire::Header& header, Buffer* body) {
 
 bool Session::BeginMessageLocked(Call* call, uint32_t size, uint32_t chunk) {
   const int64_t cost = int64_t{chunk} + wire::kMessageCharge;
-  if (cost > call->receive_window_ || call->in_message_ || call->in_end_) {
+  if (cost > call->receive_window_ || call->in_message_ || call->in_end_ ||
+      (call->rendezvous_in_ && !call->message_granted_)) {
     return false;
   }
+  call->message_granted_ = false;
   call->receive_window_ -= cost;
   call->unread_ += cost;
   if (size > call->max_receive_) {
@@ -425,6 +427,10 @@ bool Session::OnCredit(const wire::Header& header, const Buffer& body) {
   if (call == nullptr) return WasOpenedLocked(header.call);
   call->send_credit_ += wire::Get<uint32_t>(body.data());
   if (call->send_credit_ > INT32_MAX) return false;
+  if (header.flags & wire::kCreditMessage) {
+    if (!call->rendezvous_out_ || call->may_send_) return false;
+    call->may_send_ = true;
+  }
   if (!call->out_.empty()) {
     QueueLocked(call);
     PumpLocked();

@@ -5,6 +5,8 @@
 //   --max-receive=BYTES    as ServerBuilder::SetMaxReceiveMessageSize
 //   --max-send=BYTES
 //   --max-threads=COUNT
+//   --buffering=MODE       as ServerBuilder::SetStreamBuffering, by number
+//   --buffering-bytes=BYTES
 #include <unistd.h>
 
 #include <cstdio>
@@ -27,7 +29,10 @@ int main(int argc, char** argv) {
       settings.callback = true;
     } else if (number(argv[i], "--max-receive=", &settings.max_receive) ||
                number(argv[i], "--max-send=", &settings.max_send) ||
-               number(argv[i], "--max-threads=", &settings.max_threads)) {
+               number(argv[i], "--max-threads=", &settings.max_threads) ||
+               number(argv[i], "--buffering=", &settings.buffering) ||
+               number(argv[i],
+                      "--buffering-bytes=", &settings.buffering_bytes)) {
       continue;
     } else if (argv[i][0] == '-') {
       std::fprintf(stderr, "call_server: unknown option %s\n", argv[i]);

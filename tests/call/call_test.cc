@@ -43,6 +43,8 @@ std::vector<std::string> ServerCommand(const ServerSettings& settings) {
   option("--max-receive=", settings.max_receive);
   option("--max-send=", settings.max_send);
   option("--max-threads=", settings.max_threads);
+  option("--buffering=", settings.buffering);
+  option("--buffering-bytes=", settings.buffering_bytes);
   argv.insert(argv.end(), settings.targets.begin(), settings.targets.end());
   return argv;
 }

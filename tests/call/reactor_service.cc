@@ -143,7 +143,7 @@ class ReadReactor final : public ServerReadReactor<Message> {
 class WriteReactor final : public ServerWriteReactor<Message> {
  public:
   WriteReactor(Gates* gates, CallbackServerContext* context, const Plan& plan)
-      : plan_(plan), context_(context) {
+      : gates_(*gates), plan_(plan), context_(context) {
     AddInitial(plan_, context);
     AddTrailing(plan_, context);
     if (plan_.send_initial_metadata()) StartSendInitialMetadata();
@@ -153,6 +153,7 @@ class WriteReactor final : public ServerWriteReactor<Message> {
     if (plan_.cancel() && sent_ == plan_.cancel_after()) {
       context_->TryCancel();
     }
+    if (ok && !plan_.count_gate().empty()) gates_.Enter(plan_.count_gate());
     if (ok) {
       Next();
     } else {
@@ -179,6 +180,7 @@ class WriteReactor final : public ServerWriteReactor<Message> {
     }
   }
 
+  Gates& gates_;
   const Plan plan_;
   CallbackServerContext* const context_;
   int64_t sent_ = 0;

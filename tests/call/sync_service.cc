@@ -108,6 +108,7 @@ Status SyncService::ServerStream(ServerContext* context, const Plan* plan,
     } else if (!writer->Write(message)) {
       break;
     }
+    if (!plan->count_gate().empty()) gates_.Enter(plan->count_gate());
     if (plan->cancel() && i + 1 == plan->cancel_after()) context->TryCancel();
   }
   return StatusOf(*plan);

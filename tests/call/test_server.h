@@ -16,6 +16,9 @@ struct ServerSettings {
   int max_receive = 0;    ///< 0: the default.
   int max_send = 0;
   int max_threads = 0;
+  /// ServerBuilder::SetStreamBuffering's mode, where not the default.
+  int buffering = 0;
+  int buffering_bytes = 0;
   /// "?key=value...": options of the target under test, at both ends.
   std::string options;
 };
@@ -37,6 +40,11 @@ class TestServer {
     if (settings.max_send != 0)
       builder.SetMaxSendMessageSize(settings.max_send);
     if (settings.max_threads != 0) builder.SetMaxThreads(settings.max_threads);
+    if (settings.buffering != 0 || settings.buffering_bytes != 0) {
+      builder.SetStreamBuffering(
+          {static_cast<BufferingMode>(settings.buffering),
+           static_cast<uint32_t>(settings.buffering_bytes)});
+    }
     server_ = builder.BuildAndStart();
   }
 

@@ -3,7 +3,10 @@
 #ifndef NEARCALL_CHANNEL_ARGUMENTS_H_
 #define NEARCALL_CHANNEL_ARGUMENTS_H_
 
+#include <nearcall/buffering.h>
+
 #include <map>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -32,6 +35,14 @@ class ChannelArguments {
     SetInt("grpc.max_send_message_length", bytes);
   }
 
+  /// Of the channel's streams. Default: bounded, unless the method says more.
+  void SetStreamBuffering(const Buffering& buffering) {
+    buffering_ = buffering;
+  }
+  const std::optional<Buffering>& stream_buffering() const {
+    return buffering_;
+  }
+
   const std::map<std::string, Value>& values() const { return values_; }
   /// `otherwise` when unset or not a number.
   int GetInt(const std::string& key, int otherwise) const {
@@ -49,6 +60,7 @@ class ChannelArguments {
 
  private:
   std::map<std::string, Value> values_;
+  std::optional<Buffering> buffering_;
 };
 
 }  // namespace nearcall

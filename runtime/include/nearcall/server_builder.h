@@ -1,11 +1,13 @@
 #ifndef NEARCALL_SERVER_BUILDER_H_
 #define NEARCALL_SERVER_BUILDER_H_
 
+#include <nearcall/buffering.h>
 #include <nearcall/connection_observer.h>
 #include <nearcall/credentials.h>
 #include <nearcall/server.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,6 +59,11 @@ class ServerBuilder {
   ServerBuilder& SetMaxMessageSize(int bytes) {
     return SetMaxReceiveMessageSize(bytes);
   }
+  /// Of the server's streams. Default: bounded, unless the method says more.
+  ServerBuilder& SetStreamBuffering(const Buffering& buffering) {
+    buffering_ = buffering;
+    return *this;
+  }
   /// Threads that run handlers, at most. Default 256.
   ServerBuilder& SetMaxThreads(int threads) {
     max_threads_ = threads;
@@ -84,6 +91,7 @@ class ServerBuilder {
   ConnectionObserver* observer_ = nullptr;
   int max_receive_ = 4 * 1024 * 1024;
   int max_send_ = -1;
+  std::optional<Buffering> buffering_;
   int max_threads_ = 256;
 };
 

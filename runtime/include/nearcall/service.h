@@ -2,6 +2,7 @@
 #ifndef NEARCALL_SERVICE_H_
 #define NEARCALL_SERVICE_H_
 
+#include <nearcall/buffering.h>
 #include <nearcall/impl/rpc_method.h>
 #include <nearcall/impl/server_call.h>
 
@@ -21,18 +22,21 @@ class RpcServiceMethod {
   /// `name` is "/package.Service/Method" and must outlive this. Takes over
   /// `handler`; null: the method is not answered here.
   RpcServiceMethod(const char* name, RpcMethod::RpcType type,
-                   MethodHandler* handler)
-      : name_(name), type_(type), handler_(handler) {}
+                   MethodHandler* handler,
+                   const Buffering& buffering = Buffering())
+      : name_(name), type_(type), handler_(handler), buffering_(buffering) {}
 
   const char* name() const { return name_; }
   RpcMethod::RpcType type() const { return type_; }
   MethodHandler* handler() const { return handler_.get(); }
+  const Buffering& buffering() const { return buffering_; }
   void set_handler(MethodHandler* handler) { handler_.reset(handler); }
 
  private:
   const char* const name_;
   const RpcMethod::RpcType type_;
   std::unique_ptr<MethodHandler> handler_;
+  const Buffering buffering_;
 };
 }  // namespace internal
 

@@ -2,6 +2,7 @@
 #ifndef NEARCALL_IMPL_RPC_METHOD_H_
 #define NEARCALL_IMPL_RPC_METHOD_H_
 
+#include <nearcall/buffering.h>
 #include <nearcall/channel_interface.h>
 
 #include <cstdint>
@@ -31,6 +32,13 @@ class RpcMethod {
         suffix_for_stats_(suffix_for_stats),
         type_(type),
         tag_(channel->RegisterMethod(name)) {}
+  /// With the buffering that the .proto file gives the method.
+  RpcMethod(const char* name, const char* suffix_for_stats, RpcType type,
+            const std::shared_ptr<ChannelInterface>& channel,
+            const Buffering& buffering)
+      : RpcMethod(name, suffix_for_stats, type, channel) {
+    buffering_ = buffering;
+  }
 
   const char* name() const { return name_; }
   const char* suffix_for_stats() const { return suffix_for_stats_; }
@@ -38,6 +46,8 @@ class RpcMethod {
   void SetMethodType(RpcType type) { type_ = type; }
   /// What RegisterMethod gave; 0: none.
   uint32_t channel_tag() const { return tag_; }
+
+  const Buffering& buffering() const { return buffering_; }
 
   bool client_streams() const {
     return type_ == CLIENT_STREAMING || type_ == BIDI_STREAMING;
@@ -51,6 +61,7 @@ class RpcMethod {
   const char* const suffix_for_stats_ = nullptr;
   RpcType type_;
   const uint32_t tag_ = 0;
+  Buffering buffering_;
 };
 
 }  // namespace nearcall::internal
