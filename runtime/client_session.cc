@@ -147,6 +147,7 @@ void ClientSession::Cancel(NearClientCall* call, StatusCode code,
   MutexLock lock(&mu);
   CancelLocked(call, code, text);
   PumpLocked();
+  SeeWritesOutLocked();
 }
 
 void ClientSession::CancelLocked(NearClientCall* call, StatusCode code,
@@ -175,6 +176,16 @@ void ClientSession::HandOverLocked() {
     followers_.front()->ops().changed().SignalAll();
   } else if (std::exchange(pump_wants_role_, false)) {
     pump_wake_.Signal();
+  } else {
+    SeeWritesOutLocked();
+  }
+}
+
+// The last reader may leave a reset or credit behind that the link had no space
+// for; the peer would not hear of it before the next call.
+void ClientSession::SeeWritesOutLocked() {
+  if (!reader_held_ && write_blocked() && CanWriteLocked()) {
+    StartPumpLocked(Deadline::Never());
   }
 }
 
@@ -312,9 +323,10 @@ Deadline ClientSession::ExpireSinkCallsLocked() {
 void ClientSession::PumpLoop() {
   MutexLock lock(&mu);
   uint64_t seen_waits = sync_waits_;
-  while (!sink_calls_.empty() && !broken()) {
+  while ((!sink_calls_.empty() || write_blocked()) && !broken()) {
     const Deadline next = ExpireSinkCallsLocked();
-    if (sink_calls_.empty()) break;
+    const bool only_writes = sink_calls_.empty();
+    if (only_writes && !write_blocked()) break;
     pump_until_ = next;
     if (reader_held_ || !followers_.empty()) {
       pump_wants_role_ = true;
@@ -331,8 +343,12 @@ void ClientSession::PumpLoop() {
     reader_held_ = pump_reads_ = true;
     pump_yields_.store(false);
     mu.Unlock();
-    ReadUntil([this] { return pump_yields_.load(std::memory_order_relaxed); },
-              [next] { return next; });
+    ReadUntil(
+        [this, only_writes] {
+          return pump_yields_.load(std::memory_order_relaxed) ||
+                 (only_writes && !write_blocked());
+        },
+        [next] { return next; });
     mu.Lock();
     pump_reads_ = false;
     HandOverLocked();

@@ -79,8 +79,9 @@ class ClientSession final : public Session {
   void ReadUntil(Done done, Until deadline) ABSL_LOCKS_EXCLUDED(mu);
 
   // The pump reads while only calls with sinks are under way, for which nobody
-  // waits here. Sync callers take the role from it, and it takes it back once
-  // there was no sync call for a while.
+  // waits here, or while something waits for the link's space. Sync callers
+  // take the role from it, and it takes it back once there was no sync call for
+  // a while.
   struct PumpTask final : Executor::Task {
     std::shared_ptr<ClientSession> session;
     void Run() override;
@@ -90,6 +91,7 @@ class ClientSession final : public Session {
   /// Ends the calls with sinks whose deadline has passed; the next one to pass.
   Deadline ExpireSinkCallsLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   void HandOverLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  void SeeWritesOutLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   void BecomeUnusableLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   std::atomic<bool> usable_{true};
