@@ -148,6 +148,7 @@ bool ServerSession::OnOpen(const wire::Header& header, Buffer* body) {
   }
   MutexLock lock(&mu);
   if ((header.call & 1) == 0 || header.call <= last_id_) return false;
+  if (ControlFullLocked()) return false;
   last_id_ = header.call;
   ServedMethod* method = nullptr;
   std::string_view path;

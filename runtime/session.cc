@@ -120,6 +120,10 @@ void Session::FlushLocked() {
   }
 }
 
+bool Session::ControlFullLocked() const {
+  return control_.size() > kMaxControl;
+}
+
 void Session::SendControlLocked(wire::Header header, std::string_view body) {
   if (!CanWriteLocked()) return;
   control_.push({header, std::string(body)});
@@ -263,7 +267,7 @@ bool Session::Handle(const wire::Header& header, Buffer* body) {
       return OnCredit(header, *body);
     case wire::Type::kPing: {
       MutexLock lock(&mu);
-      if (control_.size() > kMaxControl) return false;
+      if (ControlFullLocked()) return false;
       SendControlLocked({wire::Type::kPong, 0, 0, header.call}, {});
       PumpLocked();
       return true;
@@ -339,7 +343,10 @@ Session::Chunk Session::AcceptChunkLocked(const wire::Header& header,
     if (!BeginMessageLocked(call, message_size, size)) return Chunk::kViolation;
   } else if (size == 0) {
     // A bare half-close.
-    if (call->in_message_ || call->in_end_ || more) return Chunk::kViolation;
+    if (call->in_message_ || call->in_end_ || more ||
+        (header.flags & wire::kEnd) == 0) {
+      return Chunk::kViolation;
+    }
   } else {
     if (!call->in_message_ || size > call->receive_window_ ||
         size > call->message_size_ - call->message_here_) {

@@ -138,6 +138,8 @@ class Session : public std::enable_shared_from_this<Session> {
   }
   /// The peer broke the protocol.
   Io Violation(std::string_view what) ABSL_LOCKS_EXCLUDED(mu);
+  /// The peer makes us answer, and reads no answers: a violation.
+  bool ControlFullLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   void SendControlLocked(wire::Header header, std::string_view body)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 

@@ -2,10 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <map>
-#include <regex>
 #include <sstream>
 
 namespace nearcall::test {
@@ -13,18 +14,31 @@ namespace {
 
 constexpr int kAny = -1;
 
+/// "??" or two hexadecimal digits.
+bool ParseByte(const std::string& text, int* byte) {
+  if (text == "??") {
+    *byte = kAny;
+    return true;
+  }
+  if (text.size() != 2) return false;
+  const auto end = text.data() + 2;
+  const auto [at, error] = std::from_chars(text.data(), end, *byte, 16);
+  return at == end && error == std::errc();
+}
+
 void ParseLine(const std::string& line, Example* example) {
   std::istringstream words(line.substr(0, line.find('#')));
   std::string word;
   while (words >> word) {
-    static const std::regex kByte(R"((\?\?|[0-9a-f]{2})(?:\*(\d+))?)");
-    std::smatch match;
-    if (!std::regex_match(word, match, kByte)) {
+    const size_t star = word.find('*');
+    const int count =
+        star == std::string::npos ? 1 : std::atoi(word.c_str() + star + 1);
+    int byte = 0;
+    if (!ParseByte(word.substr(0, star), &byte) || count <= 0) {
       ADD_FAILURE() << "docs/wire.md: '" << word << "' in: " << line;
       return;
     }
-    example->Add(match[1] == "??" ? kAny : std::stoi(match[1], nullptr, 16),
-                 match[2].matched ? std::stoul(match[2]) : 1);
+    example->Add(byte, static_cast<size_t>(count));
   }
 }
 
@@ -32,14 +46,14 @@ std::map<std::string, Example> Load() {
   std::map<std::string, Example> examples;
   std::ifstream file(NEARCALL_SOURCE_DIR "/docs/wire.md");
   EXPECT_TRUE(file.is_open());
-  static const std::regex kMark("<!-- example: (\\S+) -->");
+  const std::string mark = "<!-- example: ";
   std::string line;
   Example* current = nullptr;
   bool in_block = false;
   while (std::getline(file, line)) {
-    std::smatch match;
-    if (std::regex_match(line, match, kMark)) {
-      current = &examples[match[1]];
+    if (line.rfind(mark, 0) == 0) {
+      current = &examples[line.substr(
+          mark.size(), line.find(' ', mark.size()) - mark.size())];
     } else if (line.rfind("```", 0) == 0) {
       in_block = !in_block;
       if (!in_block) current = nullptr;
