@@ -15,7 +15,7 @@
 #include "transports/factories.h"
 #include "transports/name_watch.h"
 #include "transports/shm_establish.h"
-#include "transports/shm_listener.h"
+#include "transports/socket_listener.h"
 #include "transports/unix_socket.h"
 
 namespace nearcall::internal {

@@ -1,4 +1,4 @@
-#include "transports/shm_listener.h"
+#include "transports/socket_listener.h"
 
 #include <sys/epoll.h>
 #include <sys/socket.h>

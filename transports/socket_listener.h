@@ -1,7 +1,7 @@
 // The server's end of shm: connections that have not said hello yet are kept
 // here, a bounded number for a bounded time.
-#ifndef NEARCALL_TRANSPORTS_SHM_LISTENER_H_
-#define NEARCALL_TRANSPORTS_SHM_LISTENER_H_
+#ifndef NEARCALL_TRANSPORTS_SOCKET_LISTENER_H_
+#define NEARCALL_TRANSPORTS_SOCKET_LISTENER_H_
 
 #include <array>
 #include <cstddef>
@@ -64,4 +64,4 @@ class ShmListener final : public Listener {
 
 }  // namespace nearcall::internal
 
-#endif  // NEARCALL_TRANSPORTS_SHM_LISTENER_H_
+#endif  // NEARCALL_TRANSPORTS_SOCKET_LISTENER_H_
