@@ -1,5 +1,5 @@
-// What logical names stand for, and the limits and options that a process was
-// given from outside.
+// What logical names stand for, and the options that a process was given from
+// outside.
 #ifndef NEARCALL_RUNTIME_CONFIG_H_
 #define NEARCALL_RUNTIME_CONFIG_H_
 
@@ -29,8 +29,6 @@ class Configuration {
   /// options, in the next entry's where a name leads to a name, in the
   /// defaults.
   absl::StatusOr<Target> Resolve(std::string_view written) const;
-
-  const config::ServerLimits& server() const { return file_.server(); }
 
  private:
   struct Entry {

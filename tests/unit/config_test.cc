@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <fstream>
+#include <iterator>
 #include <string>
 
 #include "tests/support/temp_runtime_dir.h"
@@ -297,6 +298,41 @@ TEST_F(ConfigTest, FilesThatCannotBeRead) {
               HasSubstr("/nowhere/config.json"));
   EXPECT_THAT(Text(Configuration::Load(directory_.path(), "").status()),
               HasSubstr("Is a directory"));
+}
+
+// docs/config.md: a row for every option, and examples that load.
+class ConfigPageTest : public ConfigTest {
+ protected:
+  void SetUp() override {
+    std::ifstream file(NEARCALL_CONFIG_PAGE);
+    page_.assign(std::istreambuf_iterator<char>(file), {});
+    ASSERT_FALSE(page_.empty());
+  }
+  std::string page_;
+};
+
+TEST_F(ConfigPageTest, EveryOptionHasItsRow) {
+  const auto& type = *config::Options::descriptor();
+  for (int i = 0; i < type.field_count(); ++i) {
+    const auto& options = type.field(i)->options();
+    EXPECT_FALSE(options.GetExtension(config::schemes).empty());
+    EXPECT_FALSE(options.GetExtension(config::default_value).empty());
+    EXPECT_THAT(page_,
+                HasSubstr("\n| `" + type.field(i)->name() + "` | " +
+                          options.GetExtension(config::default_value) + " | " +
+                          options.GetExtension(config::schemes) + " | "));
+  }
+}
+
+TEST_F(ConfigPageTest, ItsExamplesLoad) {
+  const std::string fence = "```json\n";
+  int examples = 0;
+  for (size_t at = 0; (at = page_.find(fence, at)) != page_.npos; ++examples) {
+    at += fence.size();
+    const auto loaded = Load(page_.substr(at, page_.find("```", at) - at));
+    EXPECT_TRUE(loaded.ok()) << loaded.status();
+  }
+  EXPECT_GE(examples, 1);
 }
 
 }  // namespace
