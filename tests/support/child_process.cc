@@ -10,6 +10,13 @@
 #include <cerrno>
 #include <cstdio>
 
+// Bodies of forked children start threads of the library, which
+// ThreadSanitizer allows only when asked.
+#ifdef __SANITIZE_THREAD__
+extern "C" const char* __tsan_default_options();
+extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
+#endif
+
 namespace nearcall::internal {
 namespace {
 
