@@ -24,6 +24,8 @@ namespace {
 // Between attempts to connect: from 10 ms by 1.6, +-20 %, up to 2 s (gRPC: 1 s
 // to 120 s; a local server that restarts is back much sooner).
 constexpr int64_t kFirstBackoff = 10'000'000;
+// Its name may be there a moment before it listens.
+constexpr int64_t kBackoffOfAppearance = 500'000;
 constexpr double kBackoffFactor = 1.6;
 constexpr double kJitter = 0.2;
 constexpr int64_t kLastBackoff = 2'000'000'000;
@@ -279,7 +281,7 @@ void NearChannel::WaitForServerLocked(Deadline deadline) {
   waiting_for_server_ = false;
   if (!dial_now) return;
   next_attempt_ = Deadline::AtNanos(0);
-  backoff_nanos_ = 0;  // It may be there, and not listen yet.
+  backoff_nanos_ = kBackoffOfAppearance;
 }
 
 void NearChannel::AttemptFailedLocked(const absl::Status& error) {

@@ -37,7 +37,9 @@ std::shared_ptr<Channel> CreateCustomChannel(
   absl::StatusOr<std::shared_ptr<Channel>> channel =
       TryCreateChannel(target, credentials, arguments);
   if (channel.ok()) return *std::move(channel);
-  return std::make_shared<internal::NearChannel>(channel.status());
+  // Whatever is wrong, it is wrong with what the channel was given.
+  return std::make_shared<internal::NearChannel>(
+      absl::InvalidArgumentError(channel.status().message()));
 }
 
 std::shared_ptr<Channel> CreateChannel(
