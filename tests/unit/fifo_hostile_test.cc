@@ -214,7 +214,7 @@ absl::Status DialAnswered(const std::string& path, const std::string& answer,
 }
 
 TEST_F(FifoHostileTest, AClientJudgesTheAnswer) {
-  const auto dial = [this] { return Dial().status(); };
+  const auto dial = [] { return Dial().status(); };
   const auto answered = [&](const std::string& answer) {
     return DialAnswered(path(), answer, dial);
   };
@@ -352,7 +352,7 @@ std::vector<Step> StepsOfAClient(const std::string& log) {
 // Row 1 of the fault matrix: killed at each system call of its handshake.
 TEST_F(FifoHostileTest, AClientKilledAtAnyStepLeavesNothing) {
   const std::string log = directory_.File("log");
-  const auto client = [this](const std::vector<std::string>& strace) {
+  const auto client = [](const std::vector<std::string>& strace) {
     std::vector<std::string> argv = {"strace", "-f", "-qq"};
     argv.insert(argv.end(), strace.begin(), strace.end());
     argv.insert(argv.end(), {NEARCALL_FIFO_CLIENT, kUri});
