@@ -19,6 +19,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "runtime/sync.h"
+#include "transports/end_reason.h"
 #include "transports/stream_buffers.h"
 #include "transports/stream_io.h"
 
@@ -50,10 +51,10 @@ class FdLink final : public Link {
   Pollable DeathFd() const override;
   void HungUp() override { hung_up_.store(true, std::memory_order_relaxed); }
   void Close() override;
-  std::string reason() const override;
+  std::string reason() const override { return reason_.Get(); }
 
  private:
-  bool MadeBeforeFork() const { return generation_ != ForkGeneration(); }
+  bool MadeBeforeFork() const { return reason_.MadeBeforeFork(); }
   Io LocalEnd() const;
   Io ReceiveSome();
   Io EndReads(Io io, std::string reason);
@@ -63,7 +64,6 @@ class FdLink final : public Link {
   Io PollOnce(unsigned want, Deadline deadline);
   int Bell();
   void RingSleepers();
-  void SetReason(std::string reason);
 
   const LinkInfo info_;
   const size_t max_io_;
@@ -73,7 +73,6 @@ class FdLink final : public Link {
   const int write_fd_;
   const StreamKind read_kind_;
   const StreamKind write_kind_;
-  const uint32_t generation_ = ForkGeneration();
 
   // The writer's.
   OutBuffer out_;
@@ -100,9 +99,9 @@ class FdLink final : public Link {
   std::atomic<int> sleepers_{0};
   std::atomic<int> bell_fd_{-1};
 
-  mutable Mutex mutex_;
+  Mutex mutex_;
   Fd bell_ ABSL_GUARDED_BY(mutex_);
-  std::string reason_ ABSL_GUARDED_BY(mutex_);
+  EndReason reason_;
 };
 
 FdLink::FdLink(Fd read, Fd write, FdLinkOptions options)
@@ -121,20 +120,6 @@ FdLink::~FdLink() {
   if (!MadeBeforeFork() && read_kind_ == StreamKind::kSocket) {
     DiscardUnread(read_fd_);
   }
-}
-
-void FdLink::SetReason(std::string reason) {
-  MutexLock lock(&mutex_);
-  if (reason_.empty()) reason_ = std::move(reason);
-}
-
-std::string FdLink::reason() const {
-  // Without the mutex, which a thread of the parent may have held.
-  if (MadeBeforeFork()) {
-    return "the process forked after this connection was made";
-  }
-  MutexLock lock(&mutex_);
-  return reason_;
 }
 
 // kOk while neither Close nor a fork ended the link here.
@@ -211,7 +196,7 @@ Io FdLink::Flush() {
 // The reads go on until the stream is empty, and then end as well. A reader
 // that waits must come and see.
 Io FdLink::EndWrites(Io io, std::string reason) {
-  SetReason(std::move(reason));
+  reason_.Set(std::move(reason));
   Io open = Io::kOk;
   write_end_.compare_exchange_strong(open, io);
   if (write_kind_ == StreamKind::kSocket) shutdown(write_fd_, SHUT_RDWR);
@@ -289,7 +274,7 @@ Io FdLink::ReceiveSome() {
 }
 
 Io FdLink::EndReads(Io io, std::string reason) {
-  if (!reason.empty()) SetReason(std::move(reason));
+  if (!reason.empty()) reason_.Set(std::move(reason));
   read_end_.store(io);
   Io open = Io::kOk;
   write_end_.compare_exchange_strong(open, io);
@@ -449,7 +434,7 @@ Pollable FdLink::DeathFd() const {
 
 void FdLink::Close() {
   if (MadeBeforeFork() || closed_.exchange(true)) return;
-  SetReason("the connection was closed by this side");
+  reason_.Set("the connection was closed by this side");
   EndWriting(write_fd_, write_kind_);
   if (read_kind_ == StreamKind::kPipe) {
     WakePipeReader(read_fd_);

@@ -15,7 +15,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "runtime/sync.h"
+#include "transports/end_reason.h"
 #include "transports/interrupt_latch.h"
 
 namespace nearcall::internal {
@@ -56,10 +56,10 @@ class RingLink final : public Link {
   }
   void HungUp() override { hung_up_.store(true, std::memory_order_relaxed); }
   void Close() override;
-  std::string reason() const override;
+  std::string reason() const override { return reason_.Get(); }
 
  private:
-  bool MadeBeforeFork() const { return generation_ != ForkGeneration(); }
+  bool MadeBeforeFork() const { return reason_.MadeBeforeFork(); }
   Io LocalEnd() const;
   Io PeerEnd();
   bool AskKernel(uint32_t* looks);
@@ -79,11 +79,9 @@ class RingLink final : public Link {
   void EndHere(Io io, RingEnding ending, std::string reason);
   Io Break(absl::string_view what);
   std::string Peer() const;
-  void SetReason(std::string reason);
 
   const LinkInfo info_;
   const RingEnds ends_;
-  const uint32_t generation_ = ForkGeneration();
   RingWord own_ending_;
   const RingWord peer_ending_;
 
@@ -114,8 +112,7 @@ class RingLink final : public Link {
   std::atomic<Io> peer_end_{Io::kOk};
   std::atomic<bool> hung_up_{false};
   InterruptLatch interrupt_;
-  mutable Mutex mutex_;
-  std::string reason_ ABSL_GUARDED_BY(mutex_);
+  EndReason reason_;
 };
 
 RingLink::RingLink(RingEnds ends, LinkInfo info)
@@ -139,20 +136,6 @@ RingLink::RingLink(RingEnds ends, LinkInfo info)
 
 // --- The end ---
 
-void RingLink::SetReason(std::string reason) {
-  MutexLock lock(&mutex_);
-  if (reason_.empty()) reason_ = std::move(reason);
-}
-
-std::string RingLink::reason() const {
-  // Without the mutex, which a thread of the parent may have held.
-  if (MadeBeforeFork()) {
-    return "the process forked after this connection was made";
-  }
-  MutexLock lock(&mutex_);
-  return reason_;
-}
-
 std::string RingLink::Peer() const {
   return absl::StrCat(
       "the peer",
@@ -163,7 +146,7 @@ std::string RingLink::Peer() const {
 void RingLink::EndHere(Io io, RingEnding ending, std::string reason) {
   Io open = Io::kOk;
   if (!local_end_.compare_exchange_strong(open, io)) return;
-  SetReason(std::move(reason));
+  reason_.Set(std::move(reason));
   own_ending_.Store(ending, RingWord::kSeqCst);
   // Wakes the sleepers of both sides. The descriptors stay open until nobody is
   // inside.
@@ -200,15 +183,15 @@ void RingLink::NotePeerGone() {
   }
   switch (ending) {
     case kRingOpen:
-      return SetReason(absl::StrCat(Peer(), " died"));
+      return reason_.Set(absl::StrCat(Peer(), " died"));
     case kRingClosed:
-      return SetReason(absl::StrCat(Peer(), " closed the connection"));
+      return reason_.Set(absl::StrCat(Peer(), " closed the connection"));
     case kRingGaveUp:
-      return SetReason(absl::StrCat(
+      return reason_.Set(absl::StrCat(
           Peer(), " gave up the connection, as it found our ring broken"));
     default:
-      return SetReason(absl::StrCat(Peer(), " wrote ", ending,
-                                    " where its ring says how it ended"));
+      return reason_.Set(absl::StrCat(Peer(), " wrote ", ending,
+                                      " where its ring says how it ended"));
   }
 }
 

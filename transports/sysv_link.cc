@@ -32,20 +32,6 @@ std::string SysvLink::Where() const {
   return absl::StrCat(info_.scheme, ":", info_.address);
 }
 
-void SysvLink::SetReason(std::string reason) {
-  MutexLock lock(&mutex_);
-  if (reason_.empty()) reason_ = std::move(reason);
-}
-
-std::string SysvLink::reason() const {
-  // Without the mutex, which a thread of the parent may have held.
-  if (MadeBeforeFork()) {
-    return "the process forked after this connection was made";
-  }
-  MutexLock lock(&mutex_);
-  return reason_;
-}
-
 // kOk while neither Close nor a fork ended the link here.
 Io SysvLink::LocalEnd() const {
   if (MadeBeforeFork()) [[unlikely]]
@@ -130,7 +116,7 @@ Io SysvLink::EndWrites(Io io, std::string reason) {
   Io open = Io::kOk;
   write_end_.compare_exchange_strong(open, io);
   parts_.inbox->Lose(box_.get(), reason);
-  SetReason(std::move(reason));
+  reason_.Set(std::move(reason));
   return write_end_.load();
 }
 
@@ -199,7 +185,7 @@ Io SysvLink::EndReads(Io io, std::string reason) {
     SysvSendEmpty(box_->peer_queue, box_->peer_base + kSysvEnd);
   }
   parts_.inbox->Discard(box_.get(), reason);
-  SetReason(std::move(reason));
+  reason_.Set(std::move(reason));
   return io;
 }
 
@@ -267,7 +253,7 @@ Pollable SysvLink::DeathFd() const {
 
 void SysvLink::Close() {
   if (MadeBeforeFork() || closed_.exchange(true)) return;
-  SetReason("the connection was closed by this side");
+  reason_.Set("the connection was closed by this side");
   SysvSendEmpty(box_->peer_queue, box_->peer_base + kSysvEnd);
   if (!parts_.client_record.empty()) {
     SysvWatch::SignalClosed(parts_.client_record);

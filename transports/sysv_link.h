@@ -14,6 +14,7 @@
 
 #include "runtime/fd.h"
 #include "runtime/link.h"
+#include "transports/end_reason.h"
 #include "transports/stream_buffers.h"
 #include "transports/sysv_inbox.h"
 
@@ -49,23 +50,21 @@ class SysvLink final : public Link {
   Pollable PollFd(Want) const override { return {}; }
   Pollable DeathFd() const override;
   void Close() override;
-  std::string reason() const override;
+  std::string reason() const override { return reason_.Get(); }
 
  private:
-  bool MadeBeforeFork() const { return generation_ != ForkGeneration(); }
+  bool MadeBeforeFork() const { return reason_.MadeBeforeFork(); }
   Io LocalEnd() const;
   Io Blocked();
   Io EndWrites(Io io, std::string reason);
   Io EndReads(Io io, std::string reason);
   Io ReadEndFor(Io fetched);
   Io MayProgress(unsigned want) const;
-  void SetReason(std::string reason);
   std::string Where() const;
 
   const LinkInfo info_;
   const SysvLinkParts parts_;
   const std::shared_ptr<SysvMailbox> box_;
-  const uint32_t generation_ = ForkGeneration();
 
   // The writer's.
   OutBuffer out_;
@@ -80,8 +79,7 @@ class SysvLink final : public Link {
   std::atomic<bool> closed_{false};
   std::atomic<bool> interrupted_{false};
 
-  mutable Mutex mutex_;
-  std::string reason_ ABSL_GUARDED_BY(mutex_);
+  EndReason reason_;
 };
 
 }  // namespace nearcall::internal
