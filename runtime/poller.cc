@@ -276,6 +276,8 @@ void Poller::OnReady(void* tag) {
 // --- Sessions come and go ---
 
 void Poller::Accept(Port* port) {
+  MutexLock lock(&listening_mu_);
+  if (!listening_) return;
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     absl::StatusOr<std::unique_ptr<Link>> accepted = port->listener->Accept();
     if (!accepted.ok()) {
@@ -341,8 +343,11 @@ void Poller::HandleTimers() {
   const int64_t now = MonotonicNanos();
   if (accept_again_ != 0 && now >= accept_again_) {
     accept_again_ = 0;
-    for (const auto& port : ports_) {
-      waiter_->Add(port->listener.get(), port.get());
+    MutexLock lock(&listening_mu_);
+    if (listening_) {
+      for (const auto& port : ports_) {
+        waiter_->Add(port->listener.get(), port.get());
+      }
     }
   }
   std::vector<ServerSession*> late;
@@ -383,6 +388,8 @@ void Poller::HandleAttention() {
 }
 
 void Poller::StopListening() {
+  MutexLock lock(&listening_mu_);
+  listening_ = false;
   for (const auto& port : ports_) {
     waiter_->Remove(port->listener.get());
     port->listener->Close();

@@ -128,6 +128,10 @@ class Poller final : public Executor::Task {
   std::atomic<bool> attention_{false};
   std::atomic<bool> stopping_{false};
 
+  /// Held while a listener is used: who stops them is not the role holder.
+  Mutex listening_mu_;
+  bool listening_ ABSL_GUARDED_BY(listening_mu_) = true;
+
   Mutex mu_;
   CondVar stopped_;
   bool running_ ABSL_GUARDED_BY(mu_) = false;

@@ -49,7 +49,7 @@ class Dialer {
   virtual bool WaitForServer(Deadline until, int interrupt_fd);
 };
 
-/// Owns a name for its life. Used by one thread at a time, but for Close.
+/// Owns a name for its life. Used by one thread at a time.
 class Listener {
  public:
   virtual ~Listener() = default;
