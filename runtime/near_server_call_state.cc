@@ -56,6 +56,12 @@ void NearServerCall::Begin(const wire::Header& header, ServedMethod* method,
     }
   }
   if (header.flags & wire::kEnd) in_end_ = true;
+  if (open.timeout_ns == uint64_t{0}) {
+    // Nothing was left when it was sent: no handler need run.
+    CancelLocked(DEADLINE_EXCEEDED, "Deadline Exceeded");
+    session->PumpLocked();
+    return;
+  }
   if (single) {
     wants_message_ = true;
     if (in_message_) {

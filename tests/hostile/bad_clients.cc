@@ -166,11 +166,11 @@ void AddAnswered(std::vector<BadClient>* rows) {
   add("path_not_utf8", named("/\xff\xfe\xc0/\x80"), UNIMPLEMENTED);
   add("path_with_nul", named(S("/a\0b/c", 6)), UNIMPLEMENTED);
   add("path_longest", named("/" + S(1023, 'a')), UNIMPLEMENTED);
-  // What is not queued runs: the client gave up its call long ago.
+  // Its client gave it up long ago: no handler runs.
   add("timeout_0",
       {Open(kOpenPath | kOpenTimeout | kMessage | kEnd, 1, 1,
             kPlain + Bytes(uint64_t{0}) + Path("Echo") + kHi)},
-      OK);
+      DEADLINE_EXCEEDED);
   add("timeout_longest",
       {Open(kOpenPath | kOpenTimeout | kMessage | kEnd, 1, 1,
             kPlain + Bytes(~uint64_t{0}) + Path("Echo") + kHi)},
