@@ -1,21 +1,23 @@
 #include "transports/rendezvous.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "runtime/deadline.h"
 
 namespace nearcall::internal {
 namespace {
@@ -25,9 +27,11 @@ constexpr absl::string_view kLockSuffix = ".lock";
 constexpr size_t kMaxNameLength = 255 - kLockSuffix.size();
 // sockaddr_un, less the terminating NUL.
 constexpr size_t kMaxSocketPath = sizeof(sockaddr_un{}.sun_path) - 1;
-// How often Take starts again because a holder removed the lock file between
-// our open and our flock. Each time another server came and went.
-constexpr int kMaxLockAttempts = 1000;
+// How long Take starts again because a client was asking, or because a holder
+// removed the lock file between our open and our flock: each time another
+// server came and went. Far longer than a scheduler keeps an asker waiting.
+constexpr int64_t kLockPatienceMillis = 5000;
+constexpr timespec kBetweenAttempts = {0, 50'000};
 
 std::string ErrorText(absl::string_view path, absl::string_view call,
                       int error) {
@@ -133,6 +137,24 @@ absl::Status CheckName(absl::string_view scheme, absl::string_view name) {
   return absl::OkStatus();
 }
 
+// A server's name must not be one that everybody can take from it. In a sticky
+// directory only its owner can.
+absl::Status CheckParent(absl::string_view scheme, absl::string_view path) {
+  const std::string parent(
+      path.substr(0, std::max<size_t>(path.rfind('/'), 1)));
+  struct stat info;
+  if (stat(parent.c_str(), &info) != 0) {
+    return FileError(parent, "stat", errno);
+  }
+  if ((info.st_mode & S_IWOTH) == 0 || (info.st_mode & S_ISVTX) != 0) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the directory of '", scheme, ":", path, "' has mode ",
+      absl::StrFormat("%04o", info.st_mode & 07777),
+      ": everybody could take the name away; run: chmod o-w ", parent));
+}
+
 // True: somebody holds the lock exclusively, as servers do. Those who only ask
 // (NameIsHeld) hold it shared, for the moment that asking takes.
 bool HeldByServer(int fd) {
@@ -200,6 +222,11 @@ absl::StatusOr<std::string> ResolveName(Side side, absl::string_view scheme,
           "' must end in a name, and not in '.lock', which is kept for the "
           "locks of names"));
     }
+    if (side == Side::kServer) {
+      if (absl::Status status = CheckParent(scheme, rest); !status.ok()) {
+        return status;
+      }
+    }
     return std::string(rest);
   }
   if (absl::Status status = CheckName(scheme, rest); !status.ok()) {
@@ -264,7 +291,8 @@ NameLock& NameLock::operator=(NameLock&& other) noexcept {
 
 absl::StatusOr<NameLock> NameLock::Take(const std::string& path) {
   const std::string lock_path = absl::StrCat(path, kLockSuffix);
-  for (int attempt = 0; attempt < kMaxLockAttempts; ++attempt) {
+  const Deadline patience = Deadline::AfterMillis(kLockPatienceMillis);
+  do {
     Fd fd(open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
                0600));
     if (!fd) return FileError(lock_path, "open", errno);
@@ -281,7 +309,7 @@ absl::StatusOr<NameLock> NameLock::Take(const std::string& path) {
       if (errno == EINTR) continue;
       if (errno != EWOULDBLOCK) return FileError(lock_path, "flock", errno);
       if (!HeldByServer(fd.get())) {
-        sched_yield();  // A client was asking.
+        nanosleep(&kBetweenAttempts, nullptr);  // A client was asking.
         continue;
       }
       return absl::AlreadyExistsError(
@@ -306,7 +334,7 @@ absl::StatusOr<NameLock> NameLock::Take(const std::string& path) {
     lock.lock_path_ = lock_path;
     lock.generation_ = ForkGeneration();
     return lock;
-  }
+  } while (!patience.passed());
   return absl::AbortedError(
       absl::StrCat("the lock file ", lock_path,
                    " is replaced faster than it can be taken: servers of this "

@@ -35,7 +35,8 @@ absl::StatusOr<std::string> RuntimeDirectory(Side side);
 
 /// The path of the object that `rest` (a target without scheme and options)
 /// names: an absolute path as it is, else a file `rest` + `suffix` in the
-/// runtime directory. INVALID_ARGUMENT says which rule of names was broken.
+/// runtime directory. INVALID_ARGUMENT says which rule of names was broken;
+/// FAILED_PRECONDITION a server whose directory everybody can write.
 /// `scheme` is for messages. `suffix` keeps the names of different schemes
 /// apart ("" for sockets, whose names users spell out).
 absl::StatusOr<std::string> ResolveName(Side side, absl::string_view scheme,
@@ -65,9 +66,9 @@ class NameLock {
   NameLock& operator=(NameLock&& other) noexcept;
   ~NameLock() { Release(); }
 
-  /// Never blocks. ALREADY_EXISTS, with the holder's pid, when another server
-  /// has the name; PERMISSION_DENIED or FAILED_PRECONDITION when the directory
-  /// or the lock file is not ours to use.
+  /// Does not wait for another server. ALREADY_EXISTS, with the holder's pid,
+  /// when another server has the name; PERMISSION_DENIED or FAILED_PRECONDITION
+  /// when the directory or the lock file is not ours to use.
   static absl::StatusOr<NameLock> Take(const std::string& path);
 
   bool held() const { return static_cast<bool>(fd_); }

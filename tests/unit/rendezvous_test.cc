@@ -89,5 +89,28 @@ TEST(NameLock, AForeignLockFileIsRefused) {
   EXPECT_FALSE(NameLock::Take(path).ok());
 }
 
+// Whoever can write a directory can put another object in a name's place.
+TEST(Names, ADirectoryThatEverybodyCanWriteIsNoPlaceForAServer) {
+  const TempRuntimeDir directory;
+  const std::string open = directory.File("open");
+  ASSERT_EQ(mkdir(open.c_str(), 0700), 0);
+  const std::string name = open + "/greeter";
+  for (const mode_t mode : {0755, 0770, 01777}) {
+    ASSERT_EQ(chmod(open.c_str(), mode), 0);
+    EXPECT_EQ(ResolveName(Side::kServer, "unix", name, "").value(), name);
+  }
+  for (const mode_t mode : {0777, 0702}) {
+    ASSERT_EQ(chmod(open.c_str(), mode), 0);
+    const absl::Status refused =
+        ResolveName(Side::kServer, "unix", name, "").status();
+    EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("chmod o-w " + open));
+    EXPECT_TRUE(ResolveName(Side::kClient, "unix", name, "").ok());
+  }
+  EXPECT_FALSE(
+      ResolveName(Side::kServer, "unix", open + "/none/greeter", "").ok());
+  rmdir(open.c_str());
+}
+
 }  // namespace
 }  // namespace nearcall::internal
