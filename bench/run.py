@@ -47,12 +47,12 @@ def add_option(target, option):
 def commands(build, directory, size, short):
     """Case -> command, in the order of one round."""
     count = calls(size, short)
-    tag = f"bench-{os.getpid()}"
+    tag, port = f"bench-{os.getpid()}", free_port()
     flags = [f"--bytes={size}", f"--count={count}", f"--warmup={count // 10}"]
     latency, floor, grpc = (str(build / f"bench_{n}") for n in ("latency", "floor", "grpc"))
     result = {}
     for name, target, spinning, blocking in transports():
-        target = f"--target={target.replace('TAG', tag)}"
+        target = f"--target={target.replace('TAG', tag).replace('PORT', str(port))}"
         raw = [str(size), str(count)]
         result[Case("raw", name, size, "raw-spin")] = [floor, spinning, *raw, "spin"]
         result[Case("raw", name, size, "raw-block")] = [floor, blocking, *raw, "block"]
@@ -63,7 +63,7 @@ def commands(build, directory, size, short):
             result[Case("plain", name, size, "nearcall")] = [
                 latency, target, *flags, "--case=plain"]
     for name, target in (("unix", f"unix:{directory}/grpc.sock"),
-                         ("tcp", f"127.0.0.1:{free_port()}"),
+                         ("tcp", f"127.0.0.1:{port}"),
                          ("inproc", "inproc:grpc")):
         result[Case("full", name, size, "grpc")] = [grpc, f"--target={target}", *flags]
     return result

@@ -76,8 +76,9 @@ enum LinkFeature : uint32_t {
 
 /// Constant for the life of the link.
 struct LinkInfo {
-  std::string scheme;   ///< "shm", "unix", ...: the target's scheme.
-  std::string address;  ///< The rest of the target, for humans and peer().
+  std::string scheme;     ///< "shm", "unix", ...: the target's scheme.
+  std::string address;    ///< The rest of the target, for humans and peer().
+  std::string peer_name;  ///< What peer() says; empty: "scheme:address".
   PeerIds peer;
   /// The largest frame that Reserve accepts, in bytes. At least 256.
   uint32_t max_frame = 0;

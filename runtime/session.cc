@@ -38,6 +38,7 @@ void Session::SetPeerHello(const Hello& theirs) {
 
 std::string Session::PeerName() const {
   const LinkInfo& info = link_->info();
+  if (!info.peer_name.empty()) return info.peer_name;
   return absl::StrCat(info.scheme, ":", info.address);
 }
 

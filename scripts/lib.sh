@@ -67,13 +67,23 @@ build() {
   cmake --build --preset "$preset" -j "$(nproc)" ${1:+--target "$@"} </dev/null
 }
 
+# Prints a TCP port on which nobody listens, below those that the kernel gives to clients.
+free_port() {
+  local port=$((10000 + $$ % 20000))
+  while (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+  printf '%s' "$port"
+}
+
 # Reads scripts/transports: calls `FUNCTION NAME SERVER CLIENT PROCESSES FLOOR BLOCKING`
-# for each line, with TAG filled in.
+# for each line, with TAG and PORT filled in.
 for_each_transport() {
-  local function=$1 tag=$2 name server client processes floor blocking
+  local function=$1 tag=$2 port name server client processes floor blocking
+  port=$(free_port)
   while read -r -u 9 name server client processes floor blocking; do
     [[ $name != \#* && -n $name ]] || continue
+    server=${server/TAG/$tag} server=${server/PORT/$port}
+    client=${client/TAG/$tag} client=${client/PORT/$port}
     [[ $client != - ]] || client=$server
-    "$function" "$name" "${server/TAG/$tag}" "${client/TAG/$tag}" "$processes" "$floor" "$blocking"
+    "$function" "$name" "$server" "$client" "$processes" "$floor" "$blocking"
   done 9<scripts/transports
 }

@@ -22,6 +22,10 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenShm(const Target& target);
 absl::StatusOr<std::unique_ptr<Dialer>> MakeFifoDialer(const Target& target);
 absl::StatusOr<std::unique_ptr<Listener>> ListenFifo(const Target& target);
 
+// tcp.cc
+absl::StatusOr<std::unique_ptr<Dialer>> MakeTcpDialer(const Target& target);
+absl::StatusOr<std::unique_ptr<Listener>> ListenTcp(const Target& target);
+
 // inproc.cc
 absl::StatusOr<std::unique_ptr<Dialer>> MakeInprocDialer(const Target& target);
 absl::StatusOr<std::unique_ptr<Listener>> ListenInproc(const Target& target);

@@ -13,6 +13,7 @@
 #include <cassert>
 #include <cerrno>
 #include <cstring>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -20,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "runtime/sync.h"
 #include "transports/end_reason.h"
+#include "transports/http2_peer.h"
 #include "transports/stream_buffers.h"
 #include "transports/stream_io.h"
 
@@ -287,16 +289,9 @@ Io FdLink::EndReads(Io io, std::string reason) {
 }
 
 std::string FdLink::BadLength(uint32_t length) const {
-  const std::byte* head = in_.front();
-  const bool preface = memcmp(head, "PRI ", kLengthBytes) == 0;
-  // A server's first HTTP/2 frame: a length of three bytes, then type SETTINGS.
-  const bool settings = head[0] == std::byte{0} && head[1] == std::byte{0} &&
-                        head[3] == std::byte{4};
+  const std::span<const std::byte> head(in_.front(), kLengthBytes);
+  if (IsHttp2Client(head) || IsHttp2Server(head)) return PeerSpeaksGrpc(info_);
   const std::string where = absl::StrCat(info_.scheme, ":", info_.address);
-  if (preface || settings) {
-    return absl::StrCat("the peer at ", where,
-                        " speaks gRPC: use grpc:", where);
-  }
   return absl::StrCat("the peer at ", where, " announced a frame of ", length,
                       " bytes; 1 to ", info_.max_frame,
                       " are allowed: it does not speak nearcall, or its "

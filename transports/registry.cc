@@ -2,6 +2,7 @@
 #include "transports/factories.h"
 #include "transports/fifo_files.h"
 #include "transports/sysv_queue.h"
+#include "transports/tcp_token.h"
 #include "transports/unix_socket.h"
 
 namespace nearcall::internal {
@@ -14,6 +15,7 @@ constexpr Transport kTransports[] = {
     {"unix-abstract", &MakeUnixDialer, &ListenUnix},
     {"sysv", &MakeSysvDialer, &ListenSysv, false, &RemoveSysvRecord},
     {"fifo", &MakeFifoDialer, &ListenFifo, false, &RemoveStaleFifos},
+    {"tcp", &MakeTcpDialer, &ListenTcp, false, &RemoveStaleToken},
     {"inproc", &MakeInprocDialer, &ListenInproc},
 };
 

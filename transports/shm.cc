@@ -44,6 +44,10 @@ absl::StatusOr<ShmTarget> Parse(const Target& target, Side side) {
   result.info.scheme = target.scheme;
   result.info.address = target.rest;
   result.address.path = *std::move(path);
+  if (absl::Status status = ParseUnixAccess(target, &result.address);
+      !status.ok()) {
+    return status;
+  }
   return result;
 }
 
@@ -210,8 +214,25 @@ absl::StatusOr<std::unique_ptr<Dialer>> MakeShmDialer(const Target& target) {
 absl::StatusOr<std::unique_ptr<Listener>> ListenShm(const Target& target) {
   absl::StatusOr<ShmTarget> parsed = Parse(target, Side::kServer);
   if (!parsed.ok()) return parsed.status();
-  return ShmListener::Listen(parsed->address, parsed->wish,
-                             std::move(parsed->info));
+  absl::StatusOr<std::unique_ptr<ConnectionSource>> source =
+      UnixListenSocket::Listen(parsed->address);
+  if (!source.ok()) return source.status();
+  SocketListener::Options options;
+  options.address = absl::StrCat(target.scheme, ":", target.rest);
+  options.hello_bytes = kShmHelloBytes;
+  options.make_link = [wish = parsed->wish, info = parsed->info](
+                          ConnectedSocket socket,
+                          std::span<const std::byte> bytes)
+      -> absl::StatusOr<std::unique_ptr<Link>> {
+    std::array<std::byte, kShmHelloBytes> fixed;
+    std::copy_n(bytes.begin(), fixed.size(), fixed.begin());
+    const absl::StatusOr<ShmHello> hello = DecodeHello(fixed);
+    if (!hello.ok()) return hello.status();
+    LinkInfo link_info = info;
+    link_info.peer = socket.peer;
+    return OfferLink(std::move(socket.fd), *hello, wish, std::move(link_info));
+  };
+  return SocketListener::Create(*std::move(source), std::move(options));
 }
 
 }  // namespace nearcall::internal

@@ -5,11 +5,13 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "transports/http2_peer.h"
 
 namespace nearcall::internal {
 namespace {
@@ -23,49 +25,54 @@ bool AddToEpoll(int epoll, int fd, void* data) {
 
 }  // namespace
 
-ShmListener::ShmListener(RingWish wish, LinkInfo info)
-    : wish_(wish),
-      info_(std::move(info)),
-      address_(absl::StrCat(info_.scheme, ":", info_.address)),
-      generation_(ForkGeneration()) {}
+SocketListener::SocketListener(Options options)
+    : options_(std::move(options)), generation_(ForkGeneration()) {}
 
-absl::StatusOr<std::unique_ptr<Listener>> ShmListener::Listen(
-    const UnixAddress& address, const RingWish& wish, LinkInfo info) {
-  absl::StatusOr<std::unique_ptr<UnixListenSocket>> socket =
-      UnixListenSocket::Listen(address);
-  if (!socket.ok()) return socket.status();
-  std::unique_ptr<ShmListener> listener(new ShmListener(wish, std::move(info)));
-  listener->socket_ = *std::move(socket);
-  listener->socket_incoming_ = listener->socket_->incoming();
+absl::StatusOr<std::unique_ptr<Listener>> SocketListener::Create(
+    std::unique_ptr<ConnectionSource> source, Options options) {
+  std::unique_ptr<SocketListener> listener(
+      new SocketListener(std::move(options)));
+  listener->incoming_ = source->incoming();
+  listener->source_ = std::move(source);
+  if (listener->options_.hello_bytes == 0) return listener;
   listener->epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
   listener->timer_ =
       Fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-  listener->WatchSocket(true);
+  listener->WatchSource(true);
   if (!listener->watching_ ||
       !AddToEpoll(listener->epoll_.get(), listener->timer_.get(), nullptr)) {
     return absl::ResourceExhaustedError(absl::StrCat(
-        "cannot watch the socket of ", listener->address_, ": ",
+        "cannot watch the socket of ", listener->options_.address, ": ",
         strerror(errno), "; raise the limit of open files (ulimit -n)"));
   }
+  listener->incoming_ = {listener->epoll_.get(), EPOLLIN};
   return listener;
 }
 
-Pollable ShmListener::incoming() const { return {epoll_.get(), EPOLLIN}; }
-
 // The one place where something of ours is watched or not: when the table of
 // half-open connections is full, the rest wait in the kernel's queue.
-void ShmListener::WatchSocket(bool watch) {
+void SocketListener::WatchSource(bool watch) {
   if (watch == watching_) return;
+  const int fd = source_->incoming().fd;
   if (watch) {
-    watching_ = AddToEpoll(epoll_.get(), socket_incoming_.fd, nullptr);
+    watching_ = AddToEpoll(epoll_.get(), fd, nullptr);
   } else {
-    epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, socket_incoming_.fd, nullptr);
+    epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
     watching_ = false;
   }
 }
 
-absl::StatusOr<std::unique_ptr<Link>> ShmListener::Accept() {
-  if (socket_ == nullptr || generation_ != ForkGeneration()) return nullptr;
+absl::StatusOr<std::unique_ptr<Link>> SocketListener::Accept() {
+  if (generation_ != ForkGeneration()) return nullptr;
+  if (source_ == nullptr) return nullptr;
+  if (options_.hello_bytes != 0) return AcceptGreeted();
+  absl::StatusOr<ConnectedSocket> socket = source_->Accept();
+  if (!socket.ok()) return socket.status();
+  if (!socket->fd) return nullptr;
+  return options_.make_link(*std::move(socket), {});
+}
+
+absl::StatusOr<std::unique_ptr<Link>> SocketListener::AcceptGreeted() {
   DropLate();
   const absl::Status taken = TakeConnections();
   // What has come on the half-open ones, in one look at the kernel.
@@ -81,19 +88,19 @@ absl::StatusOr<std::unique_ptr<Link>> ShmListener::Accept() {
     if (!current->ready) continue;
     absl::StatusOr<std::unique_ptr<Link>> link = Advance(current);
     if (!link.ok() || *link != nullptr) {
-      WatchSocket(true);
+      WatchSource(true);
       return link;
     }
   }
-  WatchSocket(half_open_.size() < kMaxHalfOpen);
+  WatchSource(half_open_.size() < kMaxHalfOpen);
   if (!taken.ok()) return taken;
   return nullptr;
 }
 
-absl::Status ShmListener::TakeConnections() {
+absl::Status SocketListener::TakeConnections() {
   absl::Status result;
   while (half_open_.size() < kMaxHalfOpen) {
-    absl::StatusOr<ConnectedSocket> socket = socket_->Accept();
+    absl::StatusOr<ConnectedSocket> socket = source_->Accept();
     if (!socket.ok()) {
       // One connection's fault, or no descriptors; the next call goes on.
       result = socket.status();
@@ -103,11 +110,12 @@ absl::Status ShmListener::TakeConnections() {
     HalfOpen& half_open = half_open_.emplace_back();
     half_open.socket = *std::move(socket);
     half_open.until = Deadline::AfterMillis(kEstablishTimeoutMillis);
+    half_open.hello.resize(options_.hello_bytes);
     // A client's hello usually lies there by the time its connection is taken.
     half_open.ready = true;
     if (!AddToEpoll(epoll_.get(), half_open.socket.fd.get(), &half_open)) {
       result = absl::ResourceExhaustedError(absl::StrCat(
-          address_, ": cannot watch a connection: ", strerror(errno)));
+          options_.address, ": cannot watch a connection: ", strerror(errno)));
       half_open_.pop_back();
       break;
     }
@@ -117,30 +125,34 @@ absl::Status ShmListener::TakeConnections() {
 }
 
 // A null pointer: the hello is not complete, or the client has gone.
-absl::StatusOr<std::unique_ptr<Link>> ShmListener::Advance(
+absl::StatusOr<std::unique_ptr<Link>> SocketListener::Advance(
     HalfOpens::iterator half_open) {
   half_open->ready = false;
   const int fd = half_open->socket.fd.get();
-  const ssize_t got = recv(fd, half_open->hello.data() + half_open->received,
-                           kShmHelloBytes - half_open->received, MSG_DONTWAIT);
+  std::vector<std::byte>& hello = half_open->hello;
+  const ssize_t got = recv(fd, hello.data() + half_open->received,
+                           hello.size() - half_open->received, MSG_DONTWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return nullptr;
   if (got <= 0) {
     half_open_.erase(half_open);
     return nullptr;
   }
   half_open->received += static_cast<size_t>(got);
-  if (half_open->received < kShmHelloBytes) return nullptr;
-  const absl::StatusOr<ShmHello> hello = DecodeHello(half_open->hello);
-  ConnectedSocket socket = std::move(half_open->socket);
+  if (IsHttp2Client({hello.data(), half_open->received})) {
+    half_open_.erase(half_open);
+    return absl::InvalidArgumentError(
+        absl::StrCat("a client of ", options_.address,
+                     " speaks gRPC: serve it on grpc:HOST:PORT"));
+  }
+  if (half_open->received < hello.size()) return nullptr;
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
-  half_open_.erase(half_open);
-  if (!hello.ok()) return hello.status();
-  LinkInfo info = info_;
-  info.peer = socket.peer;
-  return OfferLink(std::move(socket.fd), *hello, wish_, std::move(info));
+  HalfOpens complete;
+  complete.splice(complete.begin(), half_open_, half_open);
+  return options_.make_link(std::move(complete.front().socket),
+                            complete.front().hello);
 }
 
-void ShmListener::DropLate() {
+void SocketListener::DropLate() {
   uint64_t expirations;
   if (read(timer_.get(), &expirations, sizeof expirations) < 0) return;
   while (!half_open_.empty() && half_open_.front().until.passed()) {
@@ -149,7 +161,7 @@ void ShmListener::DropLate() {
   SetTimer();
 }
 
-void ShmListener::SetTimer() {
+void SocketListener::SetTimer() {
   itimerspec when{};
   if (!half_open_.empty()) {
     const int64_t nanos = half_open_.front().until.nanos();
@@ -159,11 +171,12 @@ void ShmListener::SetTimer() {
   timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
 }
 
-void ShmListener::Close() {
+void SocketListener::Close() {
   half_open_.clear();
   epoll_.reset();
   timer_.reset();
-  socket_.reset();
+  if (source_ != nullptr) source_->Close();
+  source_.reset();
 }
 
 }  // namespace nearcall::internal

@@ -9,6 +9,7 @@
 #include "transports/fd_link.h"
 #include "transports/name_watch.h"
 #include "transports/options.h"
+#include "transports/socket_listener.h"
 #include "transports/unix_socket.h"
 
 namespace nearcall::internal {
@@ -42,6 +43,9 @@ absl::StatusOr<UnixAddress> ParseAddress(const Target& target, Side side) {
     address.path = *std::move(path);
   }
   if (absl::Status status = CheckSocketPath(address.path); !status.ok()) {
+    return status;
+  }
+  if (absl::Status status = ParseUnixAccess(target, &address); !status.ok()) {
     return status;
   }
   return address;
@@ -88,31 +92,6 @@ class UnixDialer final : public Dialer {
   NameWatch watch_;
 };
 
-class UnixListener final : public Listener {
- public:
-  UnixListener(UnixTarget target, std::unique_ptr<UnixListenSocket> socket)
-      : link_(std::move(target.link)),
-        address_(absl::StrCat(link_.info.scheme, ":", link_.info.address)),
-        socket_(std::move(socket)),
-        incoming_(socket_->incoming()) {}
-
-  const std::string& address() const override { return address_; }
-  Pollable incoming() const override { return incoming_; }
-  absl::StatusOr<std::unique_ptr<Link>> Accept() override {
-    absl::StatusOr<ConnectedSocket> socket = socket_->Accept();
-    if (!socket.ok()) return socket.status();
-    if (!socket->fd) return nullptr;
-    return MakeLink(*std::move(socket), link_);
-  }
-  void Close() override { socket_->Close(); }
-
- private:
-  const FdLinkOptions link_;
-  const std::string address_;
-  const std::unique_ptr<UnixListenSocket> socket_;
-  const Pollable incoming_;
-};
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Dialer>> MakeUnixDialer(const Target& target) {
@@ -124,10 +103,16 @@ absl::StatusOr<std::unique_ptr<Dialer>> MakeUnixDialer(const Target& target) {
 absl::StatusOr<std::unique_ptr<Listener>> ListenUnix(const Target& target) {
   absl::StatusOr<UnixTarget> parsed = Parse(target, Side::kServer);
   if (!parsed.ok()) return parsed.status();
-  absl::StatusOr<std::unique_ptr<UnixListenSocket>> socket =
+  absl::StatusOr<std::unique_ptr<ConnectionSource>> source =
       UnixListenSocket::Listen(parsed->address);
-  if (!socket.ok()) return socket.status();
-  return std::make_unique<UnixListener>(*std::move(parsed), *std::move(socket));
+  if (!source.ok()) return source.status();
+  SocketListener::Options options;
+  options.address = absl::StrCat(target.scheme, ":", parsed->address.path);
+  options.make_link = [link = parsed->link](ConnectedSocket socket,
+                                            std::span<const std::byte>) {
+    return MakeLink(std::move(socket), link);
+  };
+  return SocketListener::Create(*std::move(source), std::move(options));
 }
 
 }  // namespace nearcall::internal

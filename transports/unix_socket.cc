@@ -12,7 +12,6 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "transports/peer_policy.h"
 
 namespace nearcall::internal {
 namespace {
@@ -131,6 +130,27 @@ absl::Status RemoveStaleSocket(const UnixAddress& address,
   return absl::OkStatus();
 }
 
+// After bind, before listen: the file's owner and mode are what was asked for,
+// whatever the umask.
+absl::Status GiveAccess(const UnixAddress& address) {
+  if (address.abstract ||
+      (address.access.mode == 0600 && !address.access.group)) {
+    return absl::OkStatus();
+  }
+  const char* const path = address.path.c_str();
+  if (address.access.group &&
+      lchown(path, static_cast<uid_t>(-1), *address.access.group) != 0) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        path, ": cannot give the socket to group ", *address.access.group, ": ",
+        strerror(errno), "; this process must be a member of it"));
+  }
+  if (chmod(path, address.access.mode) != 0) {
+    return absl::PermissionDeniedError(
+        absl::StrCat(path, ": chmod: ", strerror(errno)));
+  }
+  return absl::OkStatus();
+}
+
 // OK when the time is up and it is worth another try.
 absl::Status WaitToRetry(const UnixAddress& address, int64_t nanos,
                          Deadline deadline, int interrupt_fd) {
@@ -168,13 +188,10 @@ absl::StatusOr<ConnectedSocket> ConnectUnix(const UnixAddress& address,
     }
     retry = std::min(2 * retry, kLastRetryNanos);
   }
-  absl::StatusOr<PeerIds> peer = UnixPeerIds(fd->get());
+  const absl::StatusOr<PeerIds> peer =
+      CheckUnixPeer(fd->get(), "server", Describe(address), address.peers);
   if (!peer.ok()) return peer.status();
-  if (absl::Status status = CheckPeer(*peer, "server", Describe(address));
-      !status.ok()) {
-    return status;
-  }
-  return ConnectedSocket{*std::move(fd), *peer};
+  return ConnectedSocket{*std::move(fd), *peer, ""};
 }
 
 absl::Status RemoveStaleUnixSocket(const std::string& path,
@@ -194,90 +211,86 @@ absl::Status RemoveStaleUnixSocket(const std::string& path,
   return status;
 }
 
-absl::StatusOr<std::unique_ptr<UnixListenSocket>> UnixListenSocket::Listen(
-    const UnixAddress& address) {
-  std::unique_ptr<UnixListenSocket> result(new UnixListenSocket);
-  if (absl::Status status = result->Bind(address); !status.ok()) return status;
-  absl::StatusOr<std::unique_ptr<AcceptGate>> gate =
-      AcceptGate::Create(result->socket_.get(), Describe(address));
-  if (!gate.ok()) return gate.status();
-  result->gate_ = *std::move(gate);
-  return result;
+absl::Status ParseUnixAccess(const Target& target, UnixAddress* address) {
+  absl::StatusOr<PeerPolicy> peers = ParsePeerPolicy(target);
+  if (!peers.ok()) return peers.status();
+  address->peers = *std::move(peers);
+  if (address->abstract) return absl::OkStatus();
+  const absl::StatusOr<FileAccess> access =
+      ParseFileAccess(target, address->peers);
+  if (!access.ok()) return access.status();
+  address->access = *access;
+  return absl::OkStatus();
 }
 
-absl::Status UnixListenSocket::Bind(const UnixAddress& address) {
-  absl::StatusOr<SocketAddress> at = ToSocketAddress(address);
-  if (!at.ok()) return at.status();
-  address_ = address;
-  generation_ = ForkGeneration();
+absl::StatusOr<std::unique_ptr<ConnectionSource>> UnixListenSocket::Listen(
+    const UnixAddress& address) {
+  std::unique_ptr<UnixListenSocket> result(new UnixListenSocket(address));
   if (!address.abstract) {
     absl::StatusOr<NameLock> lock = NameLock::Take(address.path);
     if (!lock.ok()) return lock.status();
-    lock_ = *std::move(lock);
-    if (absl::Status status = RemoveStaleSocket(address, *at); !status.ok()) {
+    result->lock_ = *std::move(lock);
+  }
+  absl::StatusOr<Fd> socket = result->Bind();
+  if (!socket.ok()) return socket.status();
+  std::vector<Fd> sockets;
+  sockets.push_back(*std::move(socket));
+  absl::StatusOr<std::unique_ptr<Acceptor>> acceptor =
+      Acceptor::Create(std::move(sockets), Describe(address));
+  if (!acceptor.ok()) return acceptor.status();
+  result->acceptor_ = *std::move(acceptor);
+  return result;
+}
+
+// A bound and listening socket at the address; under the name's lock.
+absl::StatusOr<Fd> UnixListenSocket::Bind() {
+  absl::StatusOr<SocketAddress> at = ToSocketAddress(address_);
+  if (!at.ok()) return at.status();
+  if (!address_.abstract) {
+    if (absl::Status status = RemoveStaleSocket(address_, *at); !status.ok()) {
       return status;
     }
   }
-  absl::StatusOr<Fd> fd = NewSocket();
-  if (!fd.ok()) return fd.status();
-  socket_ = *std::move(fd);
+  absl::StatusOr<Fd> socket = NewSocket();
+  if (!socket.ok()) return socket;
   // Before bind: the file is made with the socket's own mode, so at no moment
-  // can another user connect.
-  fchmod(socket_.get(), 0600);
-  if (bind(socket_.get(), at->get(), at->size) != 0) {
+  // can another user connect who may not.
+  fchmod(socket->get(), 0600);
+  if (bind(socket->get(), at->get(), at->size) != 0) {
     const int error = errno;
     if (error == EADDRINUSE) {
       PeerIds holder;
       ProbeListener(*at, &holder);
-      return NameTaken(address, holder);
+      return NameTaken(address_, holder);
     }
     const std::string text =
-        absl::StrCat(Describe(address), ": bind: ", strerror(error));
+        absl::StrCat(Describe(address_), ": bind: ", strerror(error));
     if (error == EACCES || error == EPERM) {
       return absl::PermissionDeniedError(text);
     }
     return absl::FailedPreconditionError(text);
   }
   struct stat info;
-  if (!address.abstract && lstat(address.path.c_str(), &info) == 0) {
+  if (!address_.abstract && lstat(address_.path.c_str(), &info) == 0) {
     device_ = info.st_dev;
     inode_ = info.st_ino;
   }
-  if (listen(socket_.get(), kBacklog) != 0) {
+  if (absl::Status status = GiveAccess(address_); !status.ok()) return status;
+  if (listen(socket->get(), kBacklog) != 0) {
     return absl::FailedPreconditionError(
-        absl::StrCat(Describe(address), ": listen: ", strerror(errno)));
+        absl::StrCat(Describe(address_), ": listen: ", strerror(errno)));
   }
-  return absl::OkStatus();
+  return socket;
 }
 
-Pollable UnixListenSocket::incoming() const { return gate_->incoming(); }
-
 absl::StatusOr<ConnectedSocket> UnixListenSocket::Accept() {
-  if (!socket_ || generation_ != ForkGeneration()) return ConnectedSocket();
-  if (gate_->Paused()) return ConnectedSocket();
-  for (;;) {
-    Fd fd(
-        accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd) {
-      switch (errno) {
-        case EINTR:
-        case ECONNABORTED:
-          continue;
-        case EAGAIN:
-          return ConnectedSocket();
-        default:
-          return gate_->Pause(
-              absl::StrCat(Describe(address_), ": accept: ", strerror(errno)));
-      }
-    }
-    absl::StatusOr<PeerIds> peer = UnixPeerIds(fd.get());
-    if (!peer.ok()) return peer.status();
-    if (absl::Status status = CheckPeer(*peer, "client", Describe(address_));
-        !status.ok()) {
-      return status;
-    }
-    return ConnectedSocket{std::move(fd), *peer};
-  }
+  absl::StatusOr<Fd> fd = acceptor_->Accept();
+  if (!fd.ok()) return fd.status();
+  if (!*fd) return ConnectedSocket();
+  const absl::StatusOr<PeerIds> peer =
+      CheckUnixPeer(fd->get(), "client", Describe(address_), address_.peers);
+  if (!peer.ok()) return peer.status();
+  return ConnectedSocket{*std::move(fd), *peer, ""};
 }
 
 void UnixListenSocket::Close() {
@@ -289,8 +302,7 @@ void UnixListenSocket::Close() {
     }
   }
   inode_ = 0;
-  gate_.reset();
-  socket_.reset();
+  acceptor_.reset();
   lock_.Release();
 }
 

@@ -15,7 +15,9 @@
 #include "runtime/deadline.h"
 #include "runtime/fd.h"
 #include "runtime/link.h"
-#include "transports/accept_gate.h"
+#include "transports/acceptor.h"
+#include "transports/connection_source.h"
+#include "transports/peer_policy.h"
 #include "transports/rendezvous.h"
 
 namespace nearcall::internal {
@@ -23,12 +25,12 @@ namespace nearcall::internal {
 struct UnixAddress {
   std::string path;       ///< The file, or the abstract name without its NUL.
   bool abstract = false;  ///< No file, no permissions, no lock: see peers.
+  FileAccess access;      ///< Of the file.
+  PeerPolicy peers;       ///< Who may be at the other end.
 };
 
-struct ConnectedSocket {
-  Fd fd;
-  PeerIds peer;
-};
+/// Fills in who may connect, from the target's options. Errors as the parts'.
+absl::Status ParseUnixAccess(const Target& target, UnixAddress* address);
 
 /// Connects and checks who serves (peer_policy.h). Errors as Dialer::Dial.
 absl::StatusOr<ConnectedSocket> ConnectUnix(const UnixAddress& address,
@@ -39,34 +41,29 @@ absl::StatusOr<ConnectedSocket> ConnectUnix(const UnixAddress& address,
 absl::Status RemoveStaleUnixSocket(const std::string& path,
                                    std::vector<std::string>* removed);
 
-/// A listening socket and the name it holds. Errors as Transport::listen.
-/// One thread at a time.
-class UnixListenSocket {
+/// A listening socket and the name it holds.
+class UnixListenSocket final : public ConnectionSource {
  public:
-  static absl::StatusOr<std::unique_ptr<UnixListenSocket>> Listen(
+  /// Errors as Transport::listen.
+  static absl::StatusOr<std::unique_ptr<ConnectionSource>> Listen(
       const UnixAddress& address);
-  ~UnixListenSocket() { Close(); }
+  ~UnixListenSocket() override { Close(); }
 
-  /// Readable when Accept may have something; stays so until it was taken.
-  Pollable incoming() const;
-  /// As Listener::Accept: an fd < 0 in the result is "nothing now". The peer
-  /// is checked. When descriptors run out it pauses itself: incoming() is quiet
-  /// for 100 ms, while the connection waits in the kernel's queue.
-  absl::StatusOr<ConnectedSocket> Accept();
+  Pollable incoming() const override { return acceptor_->incoming(); }
+  absl::StatusOr<ConnectedSocket> Accept() override;
   /// Removes the socket file if it is still ours, then gives the name back.
-  void Close();
+  void Close() override;
 
  private:
-  UnixListenSocket() = default;
-  absl::Status Bind(const UnixAddress& address);
+  explicit UnixListenSocket(const UnixAddress& address) : address_(address) {}
+  absl::StatusOr<Fd> Bind();
 
-  UnixAddress address_;
+  const UnixAddress address_;
   NameLock lock_;
-  Fd socket_;
-  std::unique_ptr<AcceptGate> gate_;  ///< Of socket_.
-  dev_t device_ = 0;                  ///< Of the socket file that we made.
+  std::unique_ptr<Acceptor> acceptor_;
+  dev_t device_ = 0;  ///< Of the socket file that we made.
   ino_t inode_ = 0;
-  uint32_t generation_ = 0;
+  const uint32_t generation_ = ForkGeneration();
 };
 
 }  // namespace nearcall::internal

@@ -27,11 +27,14 @@ TEST_P(NoServerTest, TheStatusSaysWhatWasTriedAndWhere) {
   const LeakAudit audit;
   for (const Surface surface : kSurfaces) {
     SCOPED_TRACE(surface);
-    const auto stub = TestService::NewStub(DefaultChannel(Target("nobody")));
+    const std::string target = Target("nobody");
+    const auto stub = TestService::NewStub(DefaultChannel(target));
     PendingCall call(surface);
     call.StartEcho(stub.get(), Message());
     EXPECT_THAT(call.Await(), IsStatus(UNAVAILABLE, "no server"));
-    EXPECT_THAT(call.Await(), IsStatus(UNAVAILABLE, "nobody"));
+    // The name, or the port.
+    EXPECT_THAT(call.Await(),
+                IsStatus(UNAVAILABLE, target.substr(target.rfind(':') + 1)));
     EXPECT_THAT(call.Await(), IsStatus(UNAVAILABLE, "start"));
     EXPECT_FALSE(call.context.maybe_sent());
   }

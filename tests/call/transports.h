@@ -2,6 +2,11 @@
 #ifndef NEARCALL_TESTS_CALL_TRANSPORTS_H_
 #define NEARCALL_TESTS_CALL_TRANSPORTS_H_
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <map>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -19,7 +24,34 @@ struct TransportCase {
   bool child_of_channel = false;
   /// The kernel says which process is at the other end.
   bool tells_pid = true;
+  /// It says of which user that process is.
+  bool tells_uid = true;
+  /// What peer() begins with; null: the scheme.
+  const char* peer = nullptr;
+
+  const char* peer_prefix() const { return peer != nullptr ? peer : scheme; }
 };
+
+/// The port of a name, the same one each time: free when it was first asked
+/// for, and not one that the kernel gives to clients.
+inline int PortOf(const std::string& name, int pid) {
+  static auto* const ports = new std::map<std::string, int>;
+  int& port = (*ports)[name];
+  constexpr int kFirst = 10000, kCount = 20000;
+  for (int i = 0; port == 0 && i < kCount; ++i) {
+    const int candidate = kFirst + (pid * 8 + i) % kCount;
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(candidate));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) {
+      port = candidate;
+    }
+    close(fd);
+  }
+  return port;
+}
 
 inline std::vector<TransportCase> AllTransports() {
   using S = std::string;
@@ -31,6 +63,12 @@ inline std::vector<TransportCase> AllTransports() {
       // runs). docs/transports.md says so.
       // Not yet fifo: a server over it does not always hear of its client's
       // death (RestartTest.AServerHearsOfItsClientsDeath).
+      {"tcp",
+       [](const S& n, int pid) {
+         return "tcp:localhost:" + std::to_string(PortOf(n, pid));
+       },
+       false, false, /*tells_pid=*/false, /*tells_uid=*/false,
+       "ipv4:127.0.0.1:"},
       {"inproc", [](const S& n, int) { return "inproc:" + n; }, true},
       {"unix-abstract",
        [](const S& n, int pid) {

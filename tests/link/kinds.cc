@@ -170,7 +170,11 @@ struct Rendezvous {
 
   explicit Rendezvous(const std::string& uri)
       : target(OrDie(ParseTarget(uri))),
-        listener(OrDie(FindTransport(target.scheme)->listen(target))) {}
+        listener(OrDie(FindTransport(target.scheme)->listen(target))) {
+    // The address that was chosen, with the options that were given.
+    const Target chosen = OrDie(ParseTarget(listener->address()));
+    target.rest = chosen.rest;
+  }
 };
 
 }  // namespace
@@ -213,6 +217,8 @@ const std::vector<LinkKind>& LinkKinds() {
       SchemeKind("unix_abstract",
                  absl::StrCat("unix-abstract:nearcall-test-", getpid())),
       SchemeKind("fifo", "fifo:link"),
+      SchemeKind("tcp", "tcp:127.0.0.1:0"),
+      SchemeKind("tcp6", "tcp:[::1]:0"),
       SchemeKind("shm", "shm:link"),
       SchemeKind("shm_smallest", "shm:link?ring_bytes=4096"),
       SchemeKind("sysv", "sysv:link"),

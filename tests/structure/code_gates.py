@@ -11,6 +11,7 @@ WAIST = frozenset({
     "runtime/link.h",
     "runtime/sync.h",
     "runtime/target.h",
+    "runtime/target_spelling.h",
     "runtime/transport.h",
     "runtime/waiter.h",
     "nearcall/config.pb.h",

@@ -30,15 +30,23 @@ std::unique_ptr<internal::Listener> Listen(const std::string& uri) {
   return internal::FindTransport(target.scheme)->listen(target).value();
 }
 
+// A name of the scheme, the same one each time.
+std::string Named(const std::string& scheme, const std::string& name) {
+  if (scheme != "tcp") return scheme + ":" + name;
+  static const std::string free = Listen("tcp:127.0.0.1:0")->address();
+  return free;
+}
+
 class StaleResourcesTest : public testing::TestWithParam<std::string> {
  protected:
   const TempRuntimeDir directory_;
 };
 
 TEST_P(StaleResourcesTest, WhatAKilledServerLeftIsRemoved) {
+  const std::string uri = Named(GetParam(), "dead");
   Baton up;
   ChildProcess server = ChildProcess::Fork([&] {
-    const auto listener = Listen(GetParam() + ":dead");
+    const auto listener = Listen(uri);
     up.Pass();
     pause();
     return 0;
@@ -59,16 +67,17 @@ TEST_P(StaleResourcesTest, WhatAKilledServerLeftIsRemoved) {
 }
 
 TEST_P(StaleResourcesTest, TheNextStartRemovesItAsWell) {
+  const std::string uri = Named(GetParam(), "again");
   Baton up;
   ChildProcess server = ChildProcess::Fork([&] {
-    const auto listener = Listen(GetParam() + ":again");
+    const auto listener = Listen(uri);
     up.Pass();
     pause();
     return 0;
   });
   ASSERT_TRUE(up.Await());
   server.Kill();
-  Listen(GetParam() + ":again")->Close();
+  Listen(uri)->Close();
   EXPECT_THAT(RemoveStaleResources().removed, IsEmpty());
   EXPECT_THAT(directory_.List(), IsEmpty());
 }
