@@ -321,7 +321,6 @@ class EchoServer {
 struct Step {
   std::string call;
   int number;  ///< Of this call in the whole run.
-  bool asked;  ///< The request has been written before it.
 };
 
 /// What a client does from its first look at the name to its end.
@@ -329,7 +328,6 @@ std::vector<Step> StepsOfAClient(const std::string& log) {
   std::vector<Step> steps;
   std::map<std::string, int> calls;
   bool begun = false;
-  bool asked = false;
   std::ifstream lines(log);
   for (std::string line; std::getline(lines, line);) {
     const size_t begin = line.find_first_not_of("0123456789 ");
@@ -343,44 +341,61 @@ std::vector<Step> StepsOfAClient(const std::string& log) {
     const int number = ++calls[call];
     begun |= absl::StrContains(line, "test.fifo");
     if (!begun || call == "exit_group") continue;
-    steps.push_back({call, number, asked});
-    asked |= absl::StrContains(line, "nearcall fifo 01 ");
+    steps.push_back({call, number});
   }
   return steps;
+}
+
+/// The client of this log has sent the server its request. A system call that
+/// its death cut off has no result there.
+bool HasAsked(const std::string& log) {
+  std::ifstream lines(log);
+  for (std::string line; std::getline(lines, line);) {
+    if (absl::StrContains(line, "nearcall fifo 01 ") &&
+        !absl::StrContains(line, "= ?") &&
+        !absl::StrContains(line, "<unfinished")) {
+      return true;
+    }
+  }
+  return false;
 }
 
 // Row 1 of the fault matrix: killed at each system call of its handshake.
 TEST_F(FifoHostileTest, AClientKilledAtAnyStepLeavesNothing) {
   const std::string log = directory_.File("log");
-  const auto client = [](const std::vector<std::string>& strace) {
-    std::vector<std::string> argv = {"strace", "-f", "-qq"};
-    argv.insert(argv.end(), strace.begin(), strace.end());
+  const auto client = [&](std::vector<std::string> inject) {
+    std::vector<std::string> argv = {"strace", "-f", "-qq", "-s",
+                                     "100",    "-o", log};
+    argv.insert(argv.end(), inject.begin(), inject.end());
     argv.insert(argv.end(), {NEARCALL_FIFO_CLIENT, kUri});
     return ChildProcess::Exec(argv).Wait();
   };
   std::vector<Step> steps;
   {
     const EchoServer server(listener_.get());
-    ASSERT_EQ(client({"-s", "100", "-o", log}), 0);
+    ASSERT_EQ(client({}), 0);
     steps = StepsOfAClient(log);
-    ASSERT_EQ(unlink(log.c_str()), 0);
     ASSERT_GT(steps.size(), 20u);
-    ASSERT_TRUE(steps.back().asked);
+    ASSERT_TRUE(HasAsked(log));
+    ASSERT_EQ(unlink(log.c_str()), 0);
     size_t left = Served().size();
+    size_t killed = 0;
     for (const Step& step : steps) {
-      EXPECT_NE(client({"-o", "/dev/null", "-e",
-                        absl::StrCat("inject=", step.call,
-                                     ":signal=KILL:when=", step.number)}),
-                0)
-          << step.call << " " << step.number;
+      // How often a client waits differs between runs, so a late step may not
+      // come at all.
+      killed +=
+          client({"-e", absl::StrCat("inject=", step.call,
+                                     ":signal=KILL:when=", step.number)}) != 0;
+      const bool asked = HasAsked(log);
+      ASSERT_EQ(unlink(log.c_str()), 0);
       // Requests are in order: whatever it asked has been seen after this.
       EXPECT_TRUE(Dial().ok()) << step.call << " " << step.number;
       const size_t now = directory_.List().size();
       // Two, of one who died before the server could know of it.
-      EXPECT_LE(now, left + (step.asked ? 0 : 2))
-          << step.call << " " << step.number;
+      EXPECT_LE(now, left + (asked ? 0 : 2)) << step.call << " " << step.number;
       left = now;
     }
+    EXPECT_GT(killed, steps.size() * 3 / 4);
   }
   listener_.reset();
   EXPECT_THAT(directory_.List(), IsEmpty());
