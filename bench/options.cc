@@ -10,13 +10,17 @@ namespace bench {
 namespace {
 
 [[noreturn]] void Usage(const char* program, const std::string& mistake) {
-  fprintf(stderr,
-          "%s: %s\n"
-          "use: %s --target=TARGET [--count=N] [--warmup=N] [--bytes=N]\n"
-          "       [--case=full|plain] [--pace=MICROSECONDS]\n"
-          "full: each call has a deadline and two metadata entries.\n"
-          "The server runs in a process of its own, except for inproc:NAME.\n",
-          program, mistake.c_str(), program);
+  fprintf(
+      stderr,
+      "%s: %s\n"
+      "use: %s --target=TARGET [--count=N] [--warmup=N] [--bytes=N]\n"
+      "       [--case=full|plain] [--pace=MICROSECONDS]\n"
+      "       [--beside-block=MICROSECONDS]\n"
+      "full: each call has a deadline and two metadata entries.\n"
+      "--beside-block: meanwhile another thread calls, on the same channel, a\n"
+      "handler that blocks so long.\n"
+      "The server runs in a process of its own, except for inproc:NAME.\n",
+      program, mistake.c_str(), program);
   exit(2);
 }
 
@@ -51,6 +55,8 @@ Options ParseOptions(int argc, char** argv, std::string contender) {
       options.bytes = static_cast<size_t>(number(0));
     } else if (name == "--pace") {
       options.pace_micros = number(0);
+    } else if (name == "--beside-block") {
+      options.beside_block_micros = number(1);
     } else if (name == "--case" && (value == "full" || value == "plain")) {
       options.full = value == "full";
     } else if (name == "--serve") {

@@ -16,6 +16,9 @@ struct Options {
   int pace_micros = 0;  ///< Rest before each call.
   /// Each call has a deadline and two metadata entries.
   bool full = true;
+  /// Another thread calls a handler that blocks this long, one call after the
+  /// other on the same channel.
+  int beside_block_micros = 0;
   /// This process is the server of a client that started it.
   bool serve = false;
 };

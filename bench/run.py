@@ -24,6 +24,11 @@ NOISY_FLOOR_NS = 900
 # instructions only.
 ONE_CORE_FLOOR_NS = 300
 SECONDS_PER_RUN = 120
+# How long the handlers block in the case 'beside': a call each millisecond while
+# another thread calls such a handler on the same channel, again and again. About
+# every twentieth call finds the server's reader inside a handler that has just
+# begun to block, so p99 is what such a call waits until another takes over.
+BLOCK_MICROS = 20000
 
 Case = collections.namedtuple("Case", "case transport bytes contender")
 
@@ -62,6 +67,10 @@ def commands(build, directory, size, short):
         if name == "shm" and size == 64:
             result[Case("plain", name, size, "nearcall")] = [
                 latency, target, *flags, "--case=plain"]
+        if size == 64:
+            result[Case("beside", name, size, "nearcall")] = [
+                latency, target, "--bytes=64", f"--count={250 if short else 1000}", "--warmup=100",
+                "--pace=1000", f"--beside-block={BLOCK_MICROS}"]
     for name, target in (("unix", f"unix:{directory}/grpc.sock"),
                          ("tcp", f"127.0.0.1:{port}"),
                          ("inproc", "inproc:grpc")):

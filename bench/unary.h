@@ -9,13 +9,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "bench/child.h"
@@ -26,6 +29,7 @@ namespace bench {
 class EchoService final : public Echo::Service {
   rpc::Status Unary(rpc::ServerContext* /*context*/, const Payload* request,
                     Payload* reply) override {
+    if (request->block_micros() > 0) usleep(request->block_micros());
     reply->set_body(request->body());
     return rpc::Status::OK;
   }
@@ -60,6 +64,28 @@ inline int64_t TimedCall(Echo::Stub* stub, const Options& options,
   return nanos;
 }
 
+/// Keeps calling a handler that blocks, on one stub, until it is destroyed.
+class BlockingCalls {
+ public:
+  BlockingCalls(Echo::Stub* stub, const Options& options)
+      : thread_([this, stub, options] {
+          Payload request;
+          request.set_block_micros(options.beside_block_micros);
+          Payload reply;
+          while (!stop_) TimedCall(stub, options, request, &reply);
+        }) {}
+  ~BlockingCalls() {
+    stop_ = true;
+    thread_.join();
+  }
+  BlockingCalls(const BlockingCalls&) = delete;
+  BlockingCalls& operator=(const BlockingCalls&) = delete;
+
+ private:
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
 /// Measures and prints one line of key=value pairs. `child` is null when the
 /// server runs in this process.
 inline void MeasureUnary(const std::shared_ptr<rpc::Channel>& channel,
@@ -71,6 +97,8 @@ inline void MeasureUnary(const std::shared_ptr<rpc::Channel>& channel,
   for (int i = 0; i < options.warmup; ++i) {
     TimedCall(stub.get(), options, request, &reply);
   }
+  std::optional<BlockingCalls> blocking;
+  if (options.beside_block_micros > 0) blocking.emplace(stub.get(), options);
   std::vector<int64_t> nanos(options.count);
   const auto cpu = [child] {
     return OwnCpuNanos() + (child != nullptr ? child->CpuNanos() : 0);
