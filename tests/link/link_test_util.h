@@ -18,7 +18,7 @@ inline constexpr int64_t kWatchdogMillis = 60'000;
 inline Deadline Watchdog() { return Deadline::AfterMillis(kWatchdogMillis); }
 
 /// Long tests under a sanitizer do with fewer rounds.
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#if defined(NEARCALL_SANITIZE_thread) || defined(NEARCALL_SANITIZE_address)
 inline constexpr int kSanitizerSlowness = 5;
 #else
 inline constexpr int kSanitizerSlowness = 1;

@@ -12,7 +12,7 @@
 
 // Bodies of forked children start threads of the library, which
 // ThreadSanitizer allows only when asked.
-#ifdef __SANITIZE_THREAD__
+#ifdef NEARCALL_SANITIZE_thread
 extern "C" const char* __tsan_default_options();
 extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
 #endif
