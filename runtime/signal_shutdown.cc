@@ -1,25 +1,24 @@
 #include "runtime/signal_shutdown.h"
 
+#include <semaphore.h>
 #include <signal.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <system_error>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "runtime/fd.h"
 
 namespace nearcall::internal {
 namespace {
 
-// What a handler may touch: lock-free, and there for ever.
+// What a handler may touch: lock-free or made for handlers, and there for ever.
 struct Rung {
-  std::atomic<int> bell{-1};
+  sem_t bell{};                         ///< The thread waits at it.
   std::atomic<uint32_t> generation{0};  ///< ForkGeneration of the bell.
   std::array<std::atomic<int>, NSIG> count{};
   std::array<struct sigaction, NSIG> before{};  ///< Set before the handler is.
@@ -35,10 +34,7 @@ void Handle(int signal) {
     raise(signal);
   } else {
     rung.count[static_cast<size_t>(signal)].fetch_add(1);
-    const uint64_t one = 1;
-    if (write(rung.bell.load(), &one, sizeof one) < 0) {
-      // Nothing that a handler could do.
-    }
+    sem_post(&rung.bell);
   }
   errno = error;
 }
@@ -88,13 +84,9 @@ SignalShutdown& SignalShutdown::Process() {
 
 absl::Status SignalShutdown::StartLocked() {
   if (started_) return absl::OkStatus();
-  // Blocking: the thread waits in read. A write would block at 2^64 - 1 only.
-  bell_ = Fd(eventfd(0, EFD_CLOEXEC));
-  if (!bell_) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("ShutdownOnSignals: eventfd: ", strerror(errno)));
-  }
-  rung.bell.store(bell_.get());
+  // In a forked child too: the parent's thread, which waited here, is not
+  // there.
+  sem_init(&rung.bell, /*pshared=*/0, 0);
   rung.generation.store(ForkGeneration());
   // The application's other signals go to the application's threads.
   sigset_t all;
@@ -135,11 +127,7 @@ absl::Status SignalShutdown::Add(Listener* listener,
     sigaction(signal, &action, nullptr);
   }
   // The thread takes them even where every other one has them blocked.
-  const uint64_t one = 1;
-  if (write(bell_.get(), &one, sizeof one) < 0) {
-    return absl::InternalError(
-        absl::StrCat("ShutdownOnSignals: write: ", strerror(errno)));
-  }
+  sem_post(&rung.bell);
   return absl::OkStatus();
 }
 
@@ -184,8 +172,7 @@ void SignalShutdown::Run() {
       const int count = rung.count[static_cast<size_t>(signal)].exchange(0);
       if (count > 0) Deliver(signal, count);
     }
-    uint64_t rings;
-    if (read(bell_.get(), &rings, sizeof rings) < 0 && errno == EBADF) return;
+    sem_wait(&rung.bell);  // EINTR: a signal that may have counted.
   }
 }
 

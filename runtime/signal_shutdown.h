@@ -9,7 +9,6 @@
 #include <span>
 
 #include "absl/status/status.h"
-#include "runtime/fd.h"
 #include "runtime/sync.h"
 
 namespace nearcall::internal {
@@ -31,7 +30,7 @@ class SignalShutdown {
   /// Takes over what the signals do, until the last listener is removed or one
   /// came a second time: then they do again what they did before.
   /// INVALID_ARGUMENT: not a signal that a program can handle, or none.
-  /// RESOURCE_EXHAUSTED: no thread or descriptor to be had.
+  /// RESOURCE_EXHAUSTED: no thread to be had.
   absl::Status Add(Listener* listener, std::span<const int> signals);
   /// Afterwards it is not called any more. Nothing when it was not added.
   void Remove(Listener* listener);
@@ -49,7 +48,6 @@ class SignalShutdown {
     bool signalled = false;
   };
   Mutex mu_;
-  Fd bell_;  ///< Set once, before the thread starts.
   bool started_ ABSL_GUARDED_BY(mu_) = false;
   std::map<Listener*, Wish> wishes_ ABSL_GUARDED_BY(mu_);
   std::set<int> taken_ ABSL_GUARDED_BY(mu_);
