@@ -177,6 +177,10 @@ absl::Status RemoveSysvRecord(const std::string& path,
   // That of another path, whose lock says whether it is in use.
   if (absl::EndsWith(path, kUnfinished)) return absl::OkStatus();
   unlink(absl::StrCat(path, kUnfinished).c_str());
+  struct stat info;
+  if (lstat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+    return absl::OkStatus();  // Another transport's.
+  }
   const absl::StatusOr<SysvRecord> record = ReadSysvRecord(path);
   if (absl::IsNotFound(record.status()) ||
       absl::IsInvalidArgument(record.status())) {

@@ -85,8 +85,7 @@ TEST_P(StaleResourcesTest, TheNextStartRemovesItAsWell) {
 std::vector<std::string> SchemesThatLeaveSomething() {
   std::vector<std::string> schemes;
   for (const internal::Transport& transport : internal::Transports()) {
-    // Not yet fifo: its own FIFO is reported as a problem before it is removed.
-    if (transport.remove_stale != nullptr && transport.scheme != "fifo") {
+    if (transport.remove_stale != nullptr) {
       schemes.emplace_back(transport.scheme);
     }
   }
