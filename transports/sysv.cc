@@ -105,12 +105,19 @@ class Connecting {
       if (!held.ok()) return held.status();
       if (!*held) return NoServer("nobody holds the name");
       const absl::StatusOr<SysvRecord> record = ReadSysvRecord(info_.address);
-      if (record.ok()) {
-        server_ = *record;
-        break;
+      if (!record.ok() && !absl::IsNotFound(record.status())) {
+        return record.status();
       }
-      if (!absl::IsNotFound(record.status())) return record.status();
-      // It is just starting.
+      if (record.ok()) {
+        const absl::StatusOr<bool> lives = NameIsHeld(
+            SysvQueuePath(info_.address, record->pid, record->number));
+        if (!lives.ok()) return lives.status();
+        if (*lives) {
+          server_ = *record;
+          break;
+        }
+      }
+      // It is just starting; a record is that of a dead server before it.
       if (absl::Status status = Pause(&pause); !status.ok()) return status;
     }
     const absl::StatusOr<SysvQueueState> state = StatSysvQueue(server_.queue);
@@ -250,6 +257,14 @@ class Connecting {
     look_at_name_ = now + kHeldNanos;
     const absl::StatusOr<bool> held = NameIsHeld(info_.address);
     if (held.ok() && !*held) return NoServer("it has closed the name");
+    if (server_.queue < 0) return absl::OkStatus();
+    // Who has the name now has another queue than the one that was asked.
+    const absl::StatusOr<SysvRecord> record = ReadSysvRecord(info_.address);
+    if (record.ok() &&
+        (record->pid != server_.pid || record->number != server_.number ||
+         record->made != server_.made)) {
+      return NoServer("another one has just taken the name");
+    }
     return absl::OkStatus();
   }
 

@@ -25,6 +25,7 @@ constexpr absl::string_view kFirstLine = "nearcall message queue 1";
 constexpr absl::string_view kQueueSuffix = ".queue";
 constexpr absl::string_view kUnfinished = ".new";
 constexpr size_t kLongestRecord = 256;
+constexpr int kMaxLockAttempts = 100;
 
 absl::Status FileError(const std::string& path, const char* call, int error) {
   const std::string text =
@@ -42,7 +43,7 @@ absl::Status FileError(const std::string& path, const char* call, int error) {
   }
 }
 
-// 0: there is no such process.
+// 0: there is no such process, or it has ended and waits for its parent.
 uint64_t StartTime(pid_t pid) {
   const std::string path = absl::StrCat("/proc/", pid, "/stat");
   const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -55,9 +56,11 @@ uint64_t StartTime(pid_t pid) {
   if (name_end == all.npos) return 0;
   const std::vector<absl::string_view> fields =
       absl::StrSplit(all.substr(name_end + 1), ' ', absl::SkipEmpty());
+  constexpr size_t kState = 3 - 3;
   constexpr size_t kStartTime = 22 - 3;
   uint64_t started = 0;
-  if (fields.size() <= kStartTime ||
+  if (fields.size() <= kStartTime || fields[kState] == "Z" ||
+      fields[kState] == "X" ||
       !absl::SimpleAtoi(fields[kStartTime], &started)) {
     return 0;
   }
@@ -237,10 +240,15 @@ absl::StatusOr<std::unique_ptr<SysvQueue>> SysvQueue::Make(
   SysvRecord& record = queue->record_;
   record.pid = getpid();
   record.started = StartTime(record.pid);
-  record.number = numbers.fetch_add(1);
-  queue->path_ = SysvQueuePath(name_path, record.pid, record.number);
   queue->generation_ = ForkGeneration();
-  absl::StatusOr<NameLock> lock = NameLock::Take(queue->path_);
+  absl::StatusOr<NameLock> lock = absl::UnknownError("");
+  for (int attempt = 0; attempt < kMaxLockAttempts; ++attempt) {
+    record.number = numbers.fetch_add(1);
+    queue->path_ = SysvQueuePath(name_path, record.pid, record.number);
+    lock = NameLock::Take(queue->path_);
+    // Who has it takes it for a dead process's, and is removing it.
+    if (!absl::IsAlreadyExists(lock.status())) break;
+  }
   if (!lock.ok()) return lock.status();
   queue->lock_ = *std::move(lock);
   // A process before us may have had our pid.

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/msg.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -120,6 +121,40 @@ TEST(SysvQueue, OfAKilledProcessIsRemovedWithItsRecord) {
   RemoveDeadSysvQueues(directory.File("name"));
   EXPECT_FALSE(Exists(record->queue));
   EXPECT_THAT(directory.List(), IsEmpty());
+}
+
+// Its parent has not asked yet how it ended.
+TEST(SysvQueue, OfAZombieIsRemoved) {
+  const TempRuntimeDir directory;
+  ChildProcess child = ChildProcess::Fork([&]() -> int {
+    const auto queue = SysvQueue::Make(directory.File("name"));
+    _exit(queue.ok() ? 0 : 1);
+  });
+  siginfo_t end;
+  ASSERT_EQ(
+      waitid(P_PID, static_cast<id_t>(child.pid()), &end, WEXITED | WNOWAIT),
+      0);
+  ASSERT_EQ(end.si_status, 0);
+  const absl::StatusOr<SysvRecord> record =
+      ReadSysvRecord(OnlyRecord(directory));
+  ASSERT_TRUE(record.ok()) << record.status();
+  RemoveDeadSysvQueues(directory.File("name"));
+  EXPECT_FALSE(Exists(record->queue));
+  EXPECT_THAT(directory.List(), IsEmpty());
+}
+
+// A server that starts takes the lock of each queue beside its name for a
+// moment, to see whether anybody holds it.
+TEST(SysvQueue, IsMadeWhileSomebodyLooksAtItsLock) {
+  const TempRuntimeDir directory;
+  const std::string name = directory.File("name");
+  const auto first = SysvQueue::Make(name);
+  ASSERT_TRUE(first.ok()) << first.status();
+  const absl::StatusOr<NameLock> looking = NameLock::Take(
+      SysvQueuePath(name, getpid(), (*first)->record().number + 1));
+  ASSERT_TRUE(looking.ok()) << looking.status();
+  const auto second = SysvQueue::Make(name);
+  EXPECT_TRUE(second.ok()) << second.status();
 }
 
 // A cleaner of old files took the lock file; the owner did not notice.
