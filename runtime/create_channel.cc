@@ -1,5 +1,6 @@
 #include <nearcall/channel.h>
 
+#include "absl/strings/str_cat.h"
 #include "runtime/channel.h"
 #include "runtime/config.h"
 #include "runtime/target_buffering.h"
@@ -7,7 +8,33 @@
 
 namespace nearcall {
 
-absl::StatusOr<std::shared_ptr<Channel>> TryCreateChannel(
+namespace {
+
+using MaybeChannel = absl::StatusOr<std::shared_ptr<Channel>>;
+
+MaybeChannel MakeChannel(internal::Target target,
+                         const ChannelArguments& arguments) {
+  const auto buffering =
+      internal::BufferingOf(target, arguments.stream_buffering());
+  if (!buffering.ok()) return buffering.status();
+  const internal::Transport* transport = internal::FindTransport(target.scheme);
+  absl::StatusOr<std::unique_ptr<internal::Dialer>> dialer =
+      transport->make_dialer(target);
+  if (!dialer.ok()) return dialer.status();
+  return std::make_shared<internal::NearChannel>(
+      std::move(target), *std::move(dialer), arguments, *buffering);
+}
+
+// Whatever is wrong, it is wrong with what the channel was given.
+std::shared_ptr<Channel> OrLame(MaybeChannel channel) {
+  if (channel.ok()) return *std::move(channel);
+  return std::make_shared<internal::NearChannel>(
+      absl::InvalidArgumentError(channel.status().message()));
+}
+
+}  // namespace
+
+MaybeChannel TryCreateChannel(
     const std::string& target,
     const std::shared_ptr<ChannelCredentials>& credentials,
     const ChannelArguments& arguments) {
@@ -18,34 +45,36 @@ absl::StatusOr<std::shared_ptr<Channel>> TryCreateChannel(
   if (!configuration.ok()) return configuration.status();
   absl::StatusOr<internal::Target> parsed = (*configuration)->Resolve(target);
   if (!parsed.ok()) return parsed.status();
-  const auto buffering =
-      internal::BufferingOf(*parsed, arguments.stream_buffering());
-  if (!buffering.ok()) return buffering.status();
-  const internal::Transport* transport =
-      internal::FindTransport(parsed->scheme);
-  absl::StatusOr<std::unique_ptr<internal::Dialer>> dialer =
-      transport->make_dialer(*parsed);
-  if (!dialer.ok()) return dialer.status();
-  return std::make_shared<internal::NearChannel>(
-      *std::move(parsed), *std::move(dialer), arguments, *buffering);
+  return MakeChannel(*std::move(parsed), arguments);
 }
 
 std::shared_ptr<Channel> CreateCustomChannel(
     const std::string& target,
     const std::shared_ptr<ChannelCredentials>& credentials,
     const ChannelArguments& arguments) {
-  absl::StatusOr<std::shared_ptr<Channel>> channel =
-      TryCreateChannel(target, credentials, arguments);
-  if (channel.ok()) return *std::move(channel);
-  // Whatever is wrong, it is wrong with what the channel was given.
-  return std::make_shared<internal::NearChannel>(
-      absl::InvalidArgumentError(channel.status().message()));
+  return OrLame(TryCreateChannel(target, credentials, arguments));
 }
 
 std::shared_ptr<Channel> CreateChannel(
     const std::string& target,
     const std::shared_ptr<ChannelCredentials>& credentials) {
   return CreateCustomChannel(target, credentials, ChannelArguments());
+}
+
+std::shared_ptr<Channel> CreateCustomInsecureChannelFromFd(
+    const std::string& target, int fd, const ChannelArguments& arguments) {
+  const auto configuration = internal::CurrentConfiguration();
+  if (!configuration.ok()) return OrLame(configuration.status());
+  absl::StatusOr<internal::Target> parsed =
+      (*configuration)->Resolve(absl::StrCat("fd:", fd));
+  if (!parsed.ok()) return OrLame(parsed.status());
+  parsed->written = target;
+  return OrLame(MakeChannel(*std::move(parsed), arguments));
+}
+
+std::shared_ptr<Channel> CreateInsecureChannelFromFd(const std::string& target,
+                                                     int fd) {
+  return CreateCustomInsecureChannelFromFd(target, fd, ChannelArguments());
 }
 
 std::shared_ptr<ChannelCredentials> InsecureChannelCredentials() {

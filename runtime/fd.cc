@@ -47,6 +47,11 @@ Fd::Fd(int fd) : fd_(fd < 0 ? -1 : fd) {
   }
 }
 
+bool Fd::IsOwned(int fd) {
+  return fd >= 0 && fd < kTableBits &&
+         (open_fds[fd / 64].load(std::memory_order_relaxed) >> (fd % 64) & 1);
+}
+
 int Fd::release() {
   const int fd = std::exchange(fd_, -1);
   if (fd >= 0 && fd < kTableBits) {

@@ -36,6 +36,9 @@ class Fd {
   }
   ~Fd() { reset(); }
 
+  /// Whether some Fd has it.
+  static bool IsOwned(int fd);
+
   int get() const { return fd_; }
   explicit operator bool() const { return fd_ >= 0; }
   /// Closes it.

@@ -24,6 +24,13 @@ ServerBuilder& ServerBuilder::AddListeningPort(
   return *this;
 }
 
+ServerBuilder& ServerBuilder::AddListeningFd(
+    int fd, std::shared_ptr<ServerCredentials> credentials,
+    int* selected_port) {
+  return AddListeningPort(absl::StrCat("fd:", fd), std::move(credentials),
+                          selected_port);
+}
+
 ServerBuilder& ServerBuilder::RegisterCallbackGenericService(
     CallbackGenericService* service) {
   generic_ = service;

@@ -26,6 +26,10 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenFifo(const Target& target);
 absl::StatusOr<std::unique_ptr<Dialer>> MakeTcpDialer(const Target& target);
 absl::StatusOr<std::unique_ptr<Listener>> ListenTcp(const Target& target);
 
+// fd.cc
+absl::StatusOr<std::unique_ptr<Dialer>> MakeFdDialer(const Target& target);
+absl::StatusOr<std::unique_ptr<Listener>> ListenFd(const Target& target);
+
 // inproc.cc
 absl::StatusOr<std::unique_ptr<Dialer>> MakeInprocDialer(const Target& target);
 absl::StatusOr<std::unique_ptr<Listener>> ListenInproc(const Target& target);

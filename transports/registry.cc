@@ -16,6 +16,7 @@ constexpr Transport kTransports[] = {
     {"sysv", &MakeSysvDialer, &ListenSysv, false, &RemoveSysvRecord},
     {"fifo", &MakeFifoDialer, &ListenFifo, false, &RemoveStaleFifos},
     {"tcp", &MakeTcpDialer, &ListenTcp, false, &RemoveStaleToken},
+    {"fd", &MakeFdDialer, &ListenFd},
     {"inproc", &MakeInprocDialer, &ListenInproc},
 };
 

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "transports/await_socket.h"
 #include "transports/factories.h"
 #include "transports/name_watch.h"
 #include "transports/shm_establish.h"
@@ -119,28 +120,15 @@ absl::Status ReceiveOffer(int socket, Deadline deadline, int interrupt_fd,
                           Incoming* incoming) {
   const Deadline patience = Deadline::AfterMillis(kEstablishTimeoutMillis);
   while (incoming->received < incoming->bytes.size()) {
-    std::array<pollfd, 2> fds = {
-        {{socket, POLLIN, 0}, {interrupt_fd, POLLIN, 0}}};
-    timespec storage;
-    const Deadline until = std::min(deadline, patience);
-    const int ready = ppoll(fds.data(), fds.size(),
-                            until.RemainingTimespec(&storage), nullptr);
-    if (ready < 0 && errno == EINTR) continue;
-    if (ready < 0) {
-      return absl::UnavailableError(absl::StrCat("ppoll: ", strerror(errno)));
-    }
-    if (fds[1].revents != 0) {
-      return absl::CancelledError("connecting was interrupted");
-    }
-    if (ready == 0) {
-      if (deadline <= patience) {
-        return absl::DeadlineExceededError(
-            "the server accepted, but offered no rings in time");
-      }
+    const absl::Status waited =
+        AwaitSocket(socket, POLLIN, std::min(deadline, patience), interrupt_fd,
+                    "the server accepted, but offered no rings in time");
+    if (absl::IsDeadlineExceeded(waited) && patience < deadline) {
       return absl::UnavailableError(
           absl::StrCat("the server accepted, but offered no rings within ",
                        kEstablishTimeoutMillis, " ms: is it stopped?"));
     }
+    if (!waited.ok()) return waited;
     if (absl::Status status = ReceiveSome(socket, incoming); !status.ok()) {
       return status;
     }

@@ -3,8 +3,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -15,13 +13,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "transports/await_socket.h"
 #include "transports/factories.h"
-#include "transports/http2_peer.h"
 #include "transports/options.h"
 #include "transports/tcp_address.h"
+#include "transports/tcp_client.h"
 #include "transports/tcp_listener.h"
 #include "transports/tcp_owner.h"
-#include "transports/tcp_token.h"
 
 namespace nearcall::internal {
 namespace {
@@ -52,54 +50,17 @@ absl::StatusOr<TcpTarget> Parse(const Target& target, Side side) {
   return result;
 }
 
-absl::Status SystemError(absl::string_view what, int error) {
-  const std::string text = absl::StrCat(what, ": ", strerror(error));
-  switch (error) {
-    case EMFILE:
-    case ENFILE:
-    case ENOBUFS:
-    case ENOMEM:
-      return absl::ResourceExhaustedError(
-          absl::StrCat(text, "; raise the limit of open files (ulimit -n)"));
-    case EACCES:
-    case EPERM:
-      return absl::PermissionDeniedError(text);
-    case EAFNOSUPPORT:
-      return absl::UnimplementedError(text);
-    default:
-      return absl::UnavailableError(text);
-  }
-}
-
 absl::StatusOr<Fd> NewSocket(const SocketAddress& address) {
   Fd fd(
       socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) {
     const int error = errno;
-    return SystemError("cannot make a TCP socket", error);
+    return TcpError("cannot make a TCP socket", error);
   }
   return fd;
 }
 
 // --- The client ---
-
-/// OK: the descriptor has what was asked for. Else why waiting has ended.
-absl::Status WaitFor(int fd, short events, Deadline deadline, int interrupt_fd,
-                     absl::string_view what) {
-  for (;;) {
-    std::array<pollfd, 2> fds = {{{fd, events, 0}, {interrupt_fd, POLLIN, 0}}};
-    timespec storage;
-    const int ready = ppoll(fds.data(), fds.size(),
-                            deadline.RemainingTimespec(&storage), nullptr);
-    if (ready < 0 && errno == EINTR) continue;
-    if (ready < 0) return SystemError("ppoll", errno);
-    if (fds[1].revents != 0) {
-      return absl::CancelledError("connecting was interrupted");
-    }
-    if (ready == 0) return absl::DeadlineExceededError(what);
-    return absl::OkStatus();
-  }
-}
 
 absl::StatusOr<Fd> Connect(const SocketAddress& address, Deadline deadline,
                            int interrupt_fd) {
@@ -109,8 +70,8 @@ absl::StatusOr<Fd> Connect(const SocketAddress& address, Deadline deadline,
       connect(fd->get(), address.data(), address.size()) == 0 ? 0 : errno;
   if (error == EINPROGRESS || error == EINTR) {
     if (absl::Status status =
-            WaitFor(fd->get(), POLLOUT, deadline, interrupt_fd,
-                    absl::StrCat(address.Text(), ": connect timed out"));
+            AwaitSocket(fd->get(), POLLOUT, deadline, interrupt_fd,
+                        absl::StrCat(address.Text(), ": connect timed out"));
         !status.ok()) {
       return status;
     }
@@ -136,7 +97,7 @@ absl::StatusOr<Fd> Connect(const SocketAddress& address, Deadline deadline,
         absl::StrCat("no server at tcp:", address.Text(), ": ", strerror(error),
                      "; start the server or check the port"));
   }
-  return SystemError(absl::StrCat("tcp:", address.Text(), ": connect"), error);
+  return TcpError(absl::StrCat("tcp:", address.Text(), ": connect"), error);
 }
 
 class TcpDialer final : public Dialer {
@@ -154,7 +115,8 @@ class TcpDialer final : public Dialer {
       const SocketAddress& address = (*addresses)[i];
       absl::StatusOr<Fd> fd = Connect(address, deadline, interrupt_fd);
       if (fd.ok()) {
-        return Establish(*std::move(fd), address, deadline, interrupt_fd);
+        return EstablishTcp(*std::move(fd), address, target_.auth, target_.link,
+                            deadline, interrupt_fd);
       }
       if (i == 0) first = fd.status();
       if (absl::IsCancelled(fd.status()) ||
@@ -166,152 +128,6 @@ class TcpDialer final : public Dialer {
   }
 
  private:
-  /// What we show the server, and the words for why it is nothing.
-  struct Shown {
-    std::optional<Token> token;
-    std::string why_none;
-  };
-
-  absl::StatusOr<Shown> FindToken(const SocketAddress& server) {
-    Shown shown;
-    if (target_.auth.kind == TcpAuth::Kind::kNone) {
-      shown.why_none = "this target says auth=none";
-      return shown;
-    }
-    if (target_.auth.kind == TcpAuth::Kind::kFile) {
-      const absl::StatusOr<Token> token =
-          ReadSecretFile(target_.auth.token_file);
-      if (!token.ok()) return token.status();
-      shown.token = *token;
-      return shown;
-    }
-    if (!server.loopback()) {
-      shown.why_none =
-          "the token of a server is on its machine; give both sides the same "
-          "token_file=FILE";
-      return shown;
-    }
-    const absl::StatusOr<std::string> path =
-        TokenPath(Side::kClient, server.port());
-    if (!path.ok()) return path.status();
-    const absl::StatusOr<Token> token = ReadTokenFile(*path);
-    if (token.ok()) {
-      shown.token = *token;
-    } else if (absl::IsNotFound(token.status())) {
-      shown.why_none = absl::StrCat(
-          *path,
-          " does not exist; run both as the same user with the same "
-          "NEARCALL_RUNTIME_DIR, or give both token_file=FILE, or the server "
-          "auth=none or our uid in allow_uids");
-    } else {
-      return token.status();
-    }
-    return shown;
-  }
-
-  // Before a token is shown: it must not go to a stranger who took the port.
-  absl::Status CheckServer(int fd, const SocketAddress& server, PeerIds* ids) {
-    if (!server.loopback()) return absl::OkStatus();
-    SocketAddress own;
-    socklen_t size = SocketAddress::kCapacity;
-    if (getsockname(fd, own.data(), &size) != 0) {
-      return SystemError("getsockname", errno);
-    }
-    for (const uid_t uid : ServersOf(own, server)) {
-      ids->uid = uid;
-      if (absl::Status status =
-              CheckPeer(*ids, "server", server.Text(), target_.auth.peers);
-          !status.ok()) {
-        return status;
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  absl::StatusOr<std::unique_ptr<Link>> Establish(Fd fd,
-                                                  const SocketAddress& server,
-                                                  Deadline deadline,
-                                                  int interrupt_fd) {
-    const absl::StatusOr<Shown> shown = FindToken(server);
-    if (!shown.ok()) return shown.status();
-    FdLinkOptions link = target_.link;
-    link.info.address = server.Text();
-    link.info.peer_name = server.PeerName();
-    if (shown->token) {
-      if (absl::Status status = CheckServer(fd.get(), server, &link.info.peer);
-          !status.ok()) {
-        return status;
-      }
-    }
-    const auto hello = EncodeTcpHello(shown->token);
-    if (send(fd.get(), hello.data(), hello.size(),
-             MSG_DONTWAIT | MSG_NOSIGNAL) !=
-        static_cast<ssize_t>(hello.size())) {
-      return SystemError(absl::StrCat(server.Text(), ": the server went away"),
-                         errno);
-    }
-    if (absl::Status status =
-            ReceiveAnswer(fd.get(), link.info, *shown, deadline, interrupt_fd);
-        !status.ok()) {
-      return status;
-    }
-    return MakeSocketLink(std::move(fd), std::move(link));
-  }
-
-  absl::Status ReceiveAnswer(int fd, const LinkInfo& info, const Shown& shown,
-                             Deadline deadline, int interrupt_fd) {
-    std::array<std::byte, kTcpAnswerBytes> bytes;
-    const Deadline patience = Deadline::AfterMillis(kEstablishTimeoutMillis);
-    const std::string where = absl::StrCat("the server at tcp:", info.address);
-    for (size_t received = 0; received < bytes.size();) {
-      const absl::Status waited =
-          WaitFor(fd, POLLIN, std::min(deadline, patience), interrupt_fd,
-                  absl::StrCat(where, " accepted, but did not answer in time"));
-      if (absl::IsDeadlineExceeded(waited) && patience < deadline) {
-        return absl::UnavailableError(absl::StrCat(
-            waited.message(), ": is it stopped, or no nearcall server?"));
-      }
-      if (!waited.ok()) return waited;
-      const ssize_t got = recv(fd, bytes.data() + received,
-                               bytes.size() - received, MSG_DONTWAIT);
-      if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-      if (got <= 0) {
-        return absl::UnavailableError(absl::StrCat(
-            where,
-            " closed the connection: it does not speak nearcall, or has "
-            "just ended"));
-      }
-      received += static_cast<size_t>(got);
-      if (IsHttp2Server({bytes.data(), received})) {
-        return absl::UnavailableError(PeerSpeaksGrpc(info));
-      }
-    }
-    const absl::StatusOr<TcpAnswer> answer = DecodeTcpAnswer(bytes);
-    if (!answer.ok()) {
-      return absl::Status(answer.status().code(),
-                          absl::StrCat(where, ": ", answer.status().message()));
-    }
-    switch (answer->code) {
-      case TcpCode::kOk:
-        return absl::OkStatus();
-      case TcpCode::kToken:
-        return absl::PermissionDeniedError(absl::StrCat(
-            where, shown.token
-                       ? " refuses our token: it was started by another user, "
-                         "with another NEARCALL_RUNTIME_DIR or another "
-                         "token_file"
-                       : absl::StrCat(" wants a token: ", shown.why_none)));
-      case TcpCode::kVersion:
-        return absl::UnavailableError(
-            absl::StrCat(where, " speaks version ", answer->version,
-                         " of the TCP hello, this process version ",
-                         kTcpVersion, ": build both with the same nearcall"));
-    }
-    return absl::InternalError(
-        absl::StrCat(where, " refuses with the unknown code ",
-                     static_cast<uint32_t>(answer->code)));
-  }
-
   const TcpTarget target_;
 };
 
@@ -335,7 +151,7 @@ absl::Status ListenError(const SocketAddress& address, absl::string_view call,
     return absl::FailedPreconditionError(
         absl::StrCat(what, ": this machine does not have the address"));
   }
-  return SystemError(what, error);
+  return TcpError(what, error);
 }
 
 // With SO_REUSEADDR a port can be had while connections of a server that has

@@ -164,18 +164,25 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenOnTcp(
   absl::StatusOr<std::unique_ptr<Acceptor>> acceptor =
       Acceptor::Create(std::move(sockets), options.address);
   if (!acceptor.ok()) return acceptor.status();
+  const std::optional<Token> secret = token.token();
+  return ListenOnTcpSource(
+      std::make_unique<TcpSource>(*std::move(acceptor), std::move(token)),
+      secret, std::move(options));
+}
+
+absl::StatusOr<std::unique_ptr<Listener>> ListenOnTcpSource(
+    std::unique_ptr<ConnectionSource> source, std::optional<Token> token,
+    TcpListenOptions options) {
   SocketListener::Options listener;
   listener.address = options.address;
   listener.port = options.port;
   listener.hello_bytes = kTcpHelloBytes;
-  listener.make_link = [secret = token.token(), options = std::move(options)](
+  listener.make_link = [token = std::move(token), options = std::move(options)](
                            ConnectedSocket socket,
                            std::span<const std::byte> hello) {
-    return Admit(std::move(socket), hello, secret, options);
+    return Admit(std::move(socket), hello, token, options);
   };
-  return SocketListener::Create(
-      std::make_unique<TcpSource>(*std::move(acceptor), std::move(token)),
-      std::move(listener));
+  return SocketListener::Create(std::move(source), std::move(listener));
 }
 
 }  // namespace nearcall::internal

@@ -13,6 +13,7 @@
 #include "runtime/fd.h"
 #include "runtime/target.h"
 #include "runtime/transport.h"
+#include "transports/connection_source.h"
 #include "transports/fd_link.h"
 #include "transports/peer_policy.h"
 #include "transports/rendezvous.h"
@@ -73,6 +74,11 @@ struct TcpListenOptions {
 absl::StatusOr<std::unique_ptr<Listener>> ListenOnTcp(std::vector<Fd> sockets,
                                                       ServerToken token,
                                                       TcpListenOptions options);
+
+/// Connections from elsewhere. `token`: what a client must show.
+absl::StatusOr<std::unique_ptr<Listener>> ListenOnTcpSource(
+    std::unique_ptr<ConnectionSource> source, std::optional<Token> token,
+    TcpListenOptions options);
 
 /// No delay: a frame is not held back for the acknowledgement of the last one.
 void SetNoDelay(int fd);

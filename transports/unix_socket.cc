@@ -233,13 +233,29 @@ absl::StatusOr<std::unique_ptr<ConnectionSource>> UnixListenSocket::Listen(
   }
   absl::StatusOr<Fd> socket = result->Bind();
   if (!socket.ok()) return socket.status();
-  std::vector<Fd> sockets;
-  sockets.push_back(*std::move(socket));
-  absl::StatusOr<std::unique_ptr<Acceptor>> acceptor =
-      Acceptor::Create(std::move(sockets), Describe(address));
-  if (!acceptor.ok()) return acceptor.status();
-  result->acceptor_ = *std::move(acceptor);
+  if (absl::Status status = result->Watch(*std::move(socket)); !status.ok()) {
+    return status;
+  }
   return result;
+}
+
+absl::StatusOr<std::unique_ptr<ConnectionSource>> UnixListenSocket::Adopt(
+    Fd listening, const UnixAddress& address) {
+  std::unique_ptr<UnixListenSocket> result(new UnixListenSocket(address));
+  if (absl::Status status = result->Watch(std::move(listening)); !status.ok()) {
+    return status;
+  }
+  return result;
+}
+
+absl::Status UnixListenSocket::Watch(Fd listening) {
+  std::vector<Fd> sockets;
+  sockets.push_back(std::move(listening));
+  absl::StatusOr<std::unique_ptr<Acceptor>> acceptor =
+      Acceptor::Create(std::move(sockets), Describe(address_));
+  if (!acceptor.ok()) return acceptor.status();
+  acceptor_ = *std::move(acceptor);
+  return absl::OkStatus();
 }
 
 // A bound and listening socket at the address; under the name's lock.

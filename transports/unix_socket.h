@@ -47,6 +47,10 @@ class UnixListenSocket final : public ConnectionSource {
   /// Errors as Transport::listen.
   static absl::StatusOr<std::unique_ptr<ConnectionSource>> Listen(
       const UnixAddress& address);
+  /// One that somebody else made and named: who connects is checked, the name
+  /// is left alone. Of `address` only the name and the peers count.
+  static absl::StatusOr<std::unique_ptr<ConnectionSource>> Adopt(
+      Fd listening, const UnixAddress& address);
   ~UnixListenSocket() override { Close(); }
 
   Pollable incoming() const override { return acceptor_->incoming(); }
@@ -57,6 +61,7 @@ class UnixListenSocket final : public ConnectionSource {
  private:
   explicit UnixListenSocket(const UnixAddress& address) : address_(address) {}
   absl::StatusOr<Fd> Bind();
+  absl::Status Watch(Fd listening);
 
   const UnixAddress address_;
   NameLock lock_;

@@ -208,6 +208,57 @@ LinkKind SchemeKind(std::string name, std::string target, int slowness) {
   return kind;
 }
 
+// A server's end speaks first, which a client's end of fd: waits for.
+void SpeakFirst(Link* link) {
+  const WriteSpan span = link->Reserve(1);
+  if (span.io != Io::kOk) Die("the first frame");
+  *span.data = std::byte{1};
+  link->Commit(1);
+  if (link->Flush() != Io::kOk) Die("the first flush");
+}
+
+std::unique_ptr<Link> DialGiven(int fd) {
+  std::unique_ptr<Link> link =
+      DialOne(OrDie(ParseTarget(absl::StrCat("fd:", fd))));
+  if (link->Peek().io != Io::kOk) Die("no first frame");
+  link->Release();
+  return link;
+}
+
+std::unique_ptr<Link> AcceptGiven(int fd) {
+  const Target target = OrDie(ParseTarget(absl::StrCat("fd:", fd)));
+  const auto listener = OrDie(FindTransport(target.scheme)->listen(target));
+  std::unique_ptr<Link> link = AcceptOne(listener.get());
+  SpeakFirst(link.get());
+  return link;
+}
+
+/// The scheme fd at both ends of a connection.
+LinkKind GivenKind(std::string name) {
+  LinkKind kind;
+  kind.name = std::move(name);
+  kind.make_pair = [] {
+    const auto [a, b] = SocketPair();
+    LinkPair pair;
+    pair.b = AcceptGiven(b.read);
+    pair.a = DialGiven(a.read);
+    return pair;
+  };
+  kind.make_with_child = [](ChildBody body) {
+    const auto [ours, theirs] = SocketPair();
+    LinkToChild result;
+    result.child = ChildProcess::Fork([&, ours = ours, theirs = theirs] {
+      ours.Close();
+      body(DialGiven(theirs.read));
+      return 0;
+    });
+    theirs.Close();
+    result.link = AcceptGiven(ours.read);
+    return result;
+  };
+  return kind;
+}
+
 const std::vector<LinkKind>& LinkKinds() {
   static const auto* const kinds = new std::vector<LinkKind>{
       RawKind("socketpair", &SocketPair, 65536),
@@ -219,6 +270,7 @@ const std::vector<LinkKind>& LinkKinds() {
       SchemeKind("fifo", "fifo:link"),
       SchemeKind("tcp", "tcp:127.0.0.1:0"),
       SchemeKind("tcp6", "tcp:[::1]:0"),
+      GivenKind("fd"),
       SchemeKind("shm", "shm:link"),
       SchemeKind("shm_smallest", "shm:link?ring_bytes=4096"),
       SchemeKind("sysv", "sysv:link"),

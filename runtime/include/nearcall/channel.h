@@ -34,6 +34,15 @@ absl::StatusOr<std::shared_ptr<Channel>> TryCreateChannel(
     const std::shared_ptr<ChannelCredentials>& credentials,
     const ChannelArguments& arguments = ChannelArguments());
 
+/// Over a socket, Unix or TCP, that is connected to a server already and is the
+/// channel's from now on; when it ends, the channel's calls end with
+/// UNAVAILABLE. `target` only names it: the authority of its calls. The same as
+/// the target fd:N.
+std::shared_ptr<Channel> CreateInsecureChannelFromFd(const std::string& target,
+                                                     int fd);
+std::shared_ptr<Channel> CreateCustomInsecureChannelFromFd(
+    const std::string& target, int fd, const ChannelArguments& arguments);
+
 }  // namespace nearcall
 
 #endif  // NEARCALL_CHANNEL_H_

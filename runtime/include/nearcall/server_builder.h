@@ -31,6 +31,13 @@ class ServerBuilder {
   ServerBuilder& AddListeningPort(
       const std::string& target, std::shared_ptr<ServerCredentials> credentials,
       int* selected_port = nullptr);
+  /// A socket that the process was given or has made, Unix or TCP: one that
+  /// listens, or one connected to the only client there will be. The same as
+  /// the target fd:N. From BuildAndStart on it is the library's to close, also
+  /// when the server does not start.
+  ServerBuilder& AddListeningFd(int fd,
+                                std::shared_ptr<ServerCredentials> credentials,
+                                int* selected_port = nullptr);
 
   /// `service` must outlive the server.
   ServerBuilder& RegisterService(Service* service);
