@@ -32,8 +32,6 @@ constexpr int64_t kLastBackoff = 2'000'000'000;
 constexpr int64_t kHandshakeMillis = 5000;
 // A channel that was asked to connect is let go of so often while it cannot.
 constexpr int64_t kAskMillis = 1000;
-constexpr int kDefaultMaxReceive = 4 * 1024 * 1024;
-constexpr int kDefaultSpinMicros = 50;
 
 absl::Status DeadlineStatus() {
   return absl::DeadlineExceededError("Deadline Exceeded");
@@ -57,31 +55,20 @@ std::string AuthorityOf(const Target& target) {
   return target.scheme == "tcp" ? target.rest : "localhost";
 }
 
-int LimitOf(const ChannelArguments& arguments, const char* key, int otherwise) {
-  const int limit = arguments.GetInt(key, otherwise);
-  return limit < 0 ? -1 : limit;
-}
-
 }  // namespace
 
 NearChannel::NearChannel(Target target, std::unique_ptr<Dialer> dialer,
                          const ChannelArguments& arguments,
-                         std::optional<Buffering> buffering)
+                         const TargetSettings& settings)
     : target_(std::move(target)),
       authority_(AuthorityOf(target_)),
       agent_prefix_(arguments.GetString("grpc.primary_user_agent")),
       generation_(ForkGeneration()),
-      max_receive_(LimitOf(arguments, "grpc.max_receive_message_length",
-                           kDefaultMaxReceive)),
-      max_send_(LimitOf(arguments, "grpc.max_send_message_length", -1)),
-      buffering_(buffering),
+      settings_(settings),
       dialer_(std::move(dialer)) {}
 
 NearChannel::NearChannel(absl::Status mistake)
-    : mistake_(std::move(mistake)),
-      generation_(ForkGeneration()),
-      max_receive_(kDefaultMaxReceive),
-      max_send_(-1) {}
+    : mistake_(std::move(mistake)), generation_(ForkGeneration()) {}
 
 NearChannel::~NearChannel() {
   if (generation_ != ForkGeneration()) {
@@ -122,13 +109,11 @@ absl::StatusOr<std::shared_ptr<ClientSession>> NearChannel::Connect(
   absl::StatusOr<std::unique_ptr<Link>> link =
       dialer_->Dial(deadline, interrupt_fd);
   if (!link.ok()) return link.status();
-  const Hello ours = OurHello(**link, agent_prefix_, buffering_);
+  const Hello ours = OurHello(**link, agent_prefix_, settings_.buffering);
   absl::StatusOr<Hello> theirs = ShakeHands(link->get(), ours, deadline);
   if (!theirs.ok()) return theirs.status();
-  const int spin = target_.options.has_spin_micros()
-                       ? static_cast<int>(target_.options.spin_micros())
-                       : kDefaultSpinMicros;
-  auto session = std::make_shared<ClientSession>(*std::move(link), ours, spin);
+  auto session = std::make_shared<ClientSession>(*std::move(link), ours,
+                                                 settings_.spin_micros);
   session->SetPeerHello(*theirs);
   session->set_on_unusable([weak = weak_from_this()] {
     const std::shared_ptr<NearChannel> channel = weak.lock();
@@ -153,8 +138,9 @@ absl::StatusOr<Hello> NearChannel::ShakeHands(Link* link, const Hello& ours,
     MutexLock lock(&mu_);
     handshaking_ = nullptr;
   };
-  absl::Status sent = SendHello(link, ours);
-  if (!sent.ok()) return sent;
+  // Fails, too, when the server has taken it, has answered and is gone: what it
+  // said is read first.
+  const absl::Status sent = SendHello(link, ours);
   for (;;) {
     const ReadSpan span = link->Peek();
     if (span.io == Io::kOk) {
@@ -164,6 +150,7 @@ absl::StatusOr<Hello> NearChannel::ShakeHands(Link* link, const Hello& ours,
       link->Release();
       return ParseHello(frame);
     }
+    if (!sent.ok()) return sent;
     if (span.io != Io::kAgain) {
       return absl::UnavailableError(absl::StrCat(
           target_.uri, ": the server ended the connection in the handshake: ",

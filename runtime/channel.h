@@ -17,6 +17,7 @@
 #include "runtime/deadline.h"
 #include "runtime/executor.h"
 #include "runtime/sync.h"
+#include "runtime/target_settings.h"
 #include "runtime/transport.h"
 
 namespace nearcall::internal {
@@ -28,7 +29,7 @@ class NearChannel final : public ChannelInterface,
  public:
   NearChannel(Target target, std::unique_ptr<Dialer> dialer,
               const ChannelArguments& arguments,
-              std::optional<Buffering> buffering);
+              const TargetSettings& settings);
   /// A lame channel: every call ends with `mistake`.
   explicit NearChannel(absl::Status mistake);
   ~NearChannel() override;
@@ -47,10 +48,7 @@ class NearChannel final : public ChannelInterface,
   /// Ends a wait in Acquire of a call that was cancelled.
   void InterruptAcquire();
 
-  int max_receive() const { return max_receive_; }
-  int max_send() const { return max_send_; }
-  /// The channel's own; a method's counts where there is none.
-  const std::optional<Buffering>& buffering() const { return buffering_; }
+  const TargetSettings& settings() const { return settings_; }
   const std::string& authority() const { return authority_; }
 
  private:
@@ -85,9 +83,7 @@ class NearChannel final : public ChannelInterface,
   const std::string authority_;
   const std::string agent_prefix_;
   const uint32_t generation_;
-  const int max_receive_;
-  const int max_send_;
-  const std::optional<Buffering> buffering_;
+  const TargetSettings settings_;
 
   Mutex mu_;
   CondVar changed_;

@@ -7,7 +7,7 @@
 #include "runtime/death_watcher.h"
 #include "runtime/lend.h"
 #include "runtime/near_client_call.h"
-#include "runtime/target_buffering.h"
+#include "runtime/target_settings.h"
 
 namespace nearcall::internal {
 namespace {

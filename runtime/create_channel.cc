@@ -3,26 +3,35 @@
 #include "absl/strings/str_cat.h"
 #include "runtime/channel.h"
 #include "runtime/config.h"
-#include "runtime/target_buffering.h"
+#include "runtime/target_settings.h"
 #include "runtime/transport.h"
 
 namespace nearcall {
-
 namespace {
+
+int LimitOf(const ChannelArguments& arguments, const char* key, int otherwise) {
+  const int limit = arguments.GetInt(key, otherwise);
+  return limit < 0 ? -1 : limit;
+}
 
 using MaybeChannel = absl::StatusOr<std::shared_ptr<Channel>>;
 
 MaybeChannel MakeChannel(internal::Target target,
                          const ChannelArguments& arguments) {
-  const auto buffering =
-      internal::BufferingOf(target, arguments.stream_buffering());
-  if (!buffering.ok()) return buffering.status();
+  internal::TargetSettings given;
+  given.max_receive =
+      LimitOf(arguments, "grpc.max_receive_message_length", given.max_receive);
+  given.max_send =
+      LimitOf(arguments, "grpc.max_send_message_length", given.max_send);
+  given.buffering = arguments.stream_buffering();
+  const auto settings = internal::SettingsOf(target, given);
+  if (!settings.ok()) return settings.status();
   const internal::Transport* transport = internal::FindTransport(target.scheme);
   absl::StatusOr<std::unique_ptr<internal::Dialer>> dialer =
       transport->make_dialer(target);
   if (!dialer.ok()) return dialer.status();
   return std::make_shared<internal::NearChannel>(
-      std::move(target), *std::move(dialer), arguments, *buffering);
+      std::move(target), *std::move(dialer), arguments, *settings);
 }
 
 // Whatever is wrong, it is wrong with what the channel was given.

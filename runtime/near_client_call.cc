@@ -68,9 +68,10 @@ RefPtr<NearClientCall> NearClientCall::Make(
   } else {
     call->ResetRefs();
   }
-  call->max_receive_ = static_cast<uint32_t>(channel->max_receive());
-  call->max_send_ = channel->max_send();
-  call->buffering_ = channel->buffering().value_or(method.buffering());
+  const TargetSettings& settings = channel->settings();
+  call->max_receive_ = static_cast<uint32_t>(settings.max_receive);
+  call->max_send_ = settings.max_send;
+  call->buffering_ = settings.buffering.value_or(method.buffering());
   call->client_streams_ = method.client_streams();
   call->server_streams_ = method.server_streams();
   call->context_ = context;

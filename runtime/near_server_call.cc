@@ -189,7 +189,7 @@ void NearServerCall::Write(OutMessage message, WriteOptions options) {
   const size_t size = message.size(message.message);
   MutexLock lock(&session_->mu);
   ops_.Begin(Op::kWrite);
-  const int max_send = session_->admission().max_send();
+  const int max_send = session_->settings().max_send;
   if (max_send >= 0 && size > static_cast<size_t>(max_send)) {
     CancelLocked(RESOURCE_EXHAUSTED,
                  absl::StrCat("Sent message larger than max (", size, " vs. ",

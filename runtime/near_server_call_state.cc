@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/near_server_call.h"
-#include "runtime/target_buffering.h"
+#include "runtime/target_settings.h"
 #include "runtime/wire.h"
 
 namespace nearcall::internal {
@@ -23,7 +23,7 @@ void NearServerCall::Begin(const wire::Header& header, ServedMethod* method,
   path_.assign(path);
   send_credit_ = session->peer_window();
   receive_window_ = session->window();
-  max_receive_ = session_->admission().max_receive();
+  max_receive_ = static_cast<uint32_t>(session_->settings().max_receive);
   session->InsertLocked(this);
   if (open.timeout_ns.has_value()) {
     deadline_ = Deadline::After(
@@ -34,8 +34,8 @@ void NearServerCall::Begin(const wire::Header& header, ServedMethod* method,
   const bool single = method->handler->single_request();
   rendezvous_in_ = (open.buffering & wire::kRendezvousToServer) != 0 && !single;
   rendezvous_out_ = (open.buffering & wire::kRendezvousToClient) != 0;
-  unbounded_limit_ =
-      UnboundedLimit(session_->buffering().value_or(method->buffering));
+  unbounded_limit_ = UnboundedLimit(
+      session_->settings().buffering.value_or(method->buffering));
   if (header.flags & wire::kMessage) {
     const auto chunk = static_cast<uint32_t>(open.message.size());
     if (!session_->BeginMessageLocked(this, open.message_size, chunk)) {
@@ -127,7 +127,7 @@ void NearServerCall::SetStatus(const Status& status, size_t reply_size) {
   if (problem.empty() && !trailing_out_.empty()) {
     problem = trailing_out_.Problem();
   }
-  const int max_send = session_->admission().max_send();
+  const int max_send = session_->settings().max_send;
   if (max_send >= 0 && reply_size > static_cast<size_t>(max_send)) {
     code_ = RESOURCE_EXHAUSTED;
     text_ = absl::StrCat("Sent message larger than max (", reply_size, " vs. ",

@@ -1,9 +1,12 @@
 #include "runtime/poller.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "runtime/handshake.h"
 #include "runtime/near_server_call.h"
 #include "runtime/watchdog.h"
@@ -279,7 +282,14 @@ void Poller::Accept(Port* port) {
   MutexLock lock(&listening_mu_);
   if (!listening_) return;
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
-    absl::StatusOr<std::unique_ptr<Link>> accepted = port->listener->Accept();
+    if (handshaking_.size() >= kMaxHalfOpen) {
+      std::erase_if(handshaking_,
+                    [](auto* other) { return other->handshaken(); });
+    }
+    absl::StatusOr<std::unique_ptr<Link>> accepted =
+        handshaking_.size() < kMaxHalfOpen
+            ? port->listener->Accept()
+            : absl::ResourceExhaustedError("too many have yet to say HELLO");
     if (!accepted.ok()) {
       if (absl::IsResourceExhausted(accepted.status())) {
         // Whoever connects waits until there is room again.
@@ -290,11 +300,13 @@ void Poller::Accept(Port* port) {
       continue;  // About one connection only; the listener has closed it.
     }
     if (*accepted == nullptr) return;
-    const Hello ours = OurHello(**accepted, {}, port->buffering);
+    const Hello ours = OurHello(**accepted, {}, port->settings.buffering);
     if (!SendHello(accepted->get(), ours).ok()) continue;
     auto session = std::make_shared<ServerSession>(
-        *std::move(accepted), ours, port->spin_micros, port->buffering,
-        admission_, this);
+        *std::move(accepted), ours, port->settings, admission_, this);
+    session->parking.port = port;
+    std::string full = Full(*port, session->link());
+    if (!full.empty()) session->Refuse(std::move(full));
     session->parking.handshake_until = MonotonicNanos() + kHandshakeNanos;
     if (!waiter_->Add(&session->link(), kReadable, session.get())) continue;
     handshaking_.push_back(session.get());
@@ -304,6 +316,32 @@ void Poller::Accept(Port* port) {
     }
     MakeHot(session);
   }
+}
+
+std::string Poller::Full(const Port& port, const Link& link) {
+  uint32_t connections = 0;
+  uint32_t of_uid = 0;
+  const std::optional<uid_t> uid = link.info().peer.uid;
+  {
+    MutexLock lock(&mu_);
+    for (const auto& [key, session] : sessions_) {
+      if (session->parking.port != &port) continue;
+      ++connections;
+      of_uid += uid.has_value() && session->link().info().peer.uid == uid;
+    }
+  }
+  if (connections >= port.settings.max_connections) {
+    return absl::StrCat(
+        port.address, " has ", connections,
+        " clients and takes no more; raise max_connections at the server");
+  }
+  if (uid.has_value() && uid != geteuid() &&
+      of_uid >= port.settings.max_connections_per_uid) {
+    return absl::StrCat(port.address, " has ", of_uid, " clients of uid ", *uid,
+                        " and takes no more; raise max_connections_per_uid at "
+                        "the server");
+  }
+  return "";
 }
 
 void Poller::Drop(ServerSession* session) {

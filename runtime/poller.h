@@ -35,8 +35,7 @@ class Watchdog;
 struct Port {
   std::unique_ptr<Listener> listener;
   std::string address;  ///< The target that clients use.
-  int spin_micros = 0;
-  std::optional<Buffering> buffering;
+  TargetSettings settings;
 };
 
 class Poller final : public Executor::Task {
@@ -94,6 +93,9 @@ class Poller final : public Executor::Task {
   void SleepUntilReady();
   void OnReady(void* tag);
   void Accept(Port* port);
+  /// Why `port` takes no more sessions of the one at the other end of `link`;
+  /// empty: it does.
+  std::string Full(const Port& port, const Link& link) ABSL_LOCKS_EXCLUDED(mu_);
   void MakeHot(const std::shared_ptr<ServerSession>& session);
   /// True: it is armed, and no longer hot.
   bool Park(ServerSession* session);

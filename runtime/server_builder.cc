@@ -9,13 +9,11 @@
 #include "runtime/generic_handler.h"
 #include "runtime/method_table.h"
 #include "runtime/server_core.h"
-#include "runtime/target_buffering.h"
+#include "runtime/target_settings.h"
 #include "runtime/transport.h"
 
 namespace nearcall {
-namespace {
-constexpr int kDefaultSpinMicros = 50;
-}
+namespace {}
 
 ServerBuilder& ServerBuilder::AddListeningPort(
     const std::string& target, std::shared_ptr<ServerCredentials> credentials,
@@ -72,6 +70,10 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::Start() {
     generic = internal::MakeGenericHandler(generic_);
     methods->SetGeneric(generic.get());
   }
+  internal::TargetSettings given;
+  given.max_receive = max_receive_ < 0 ? -1 : max_receive_;
+  given.max_send = max_send_ < 0 ? -1 : max_send_;
+  given.buffering = buffering_;
   std::vector<internal::Port> ports;
   for (const Port& port : ports_) {
     if (port.credentials == nullptr) {
@@ -81,18 +83,14 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::Start() {
     absl::StatusOr<internal::Target> target =
         (*configuration)->Resolve(port.target);
     if (!target.ok()) return target.status();
-    const auto buffering = internal::BufferingOf(*target, buffering_);
-    if (!buffering.ok()) return buffering.status();
+    const auto settings = internal::SettingsOf(*target, given);
+    if (!settings.ok()) return settings.status();
     absl::StatusOr<std::unique_ptr<internal::Listener>> listener =
         internal::FindTransport(target->scheme)->listen(*target);
     if (!listener.ok()) return listener.status();
     internal::Port listening;
     listening.address = (*listener)->address();
-    listening.spin_micros =
-        target->options.has_spin_micros()
-            ? static_cast<int>(target->options.spin_micros())
-            : kDefaultSpinMicros;
-    listening.buffering = *buffering;
+    listening.settings = *settings;
     listening.listener = *std::move(listener);
     ports.push_back(std::move(listening));
   }
@@ -100,12 +98,8 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::Start() {
   for (const internal::Port& port : ports) {
     selected.push_back(port.listener->port());
   }
-  internal::ServerCore::Limits limits;
-  limits.max_receive = max_receive_ < 0 ? -1 : max_receive_;
-  limits.max_send = max_send_ < 0 ? -1 : max_send_;
-  limits.max_threads = max_threads_;
   auto core = std::make_unique<internal::ServerCore>(
-      limits, std::move(methods), std::move(generic), observer_);
+      max_threads_, std::move(methods), std::move(generic), observer_);
   absl::Status started = core->Start(std::move(ports));
   if (!started.ok()) return started;
   for (size_t i = 0; i < ports_.size(); ++i) {

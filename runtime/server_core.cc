@@ -19,15 +19,13 @@ int Cores() {
 
 }  // namespace
 
-ServerCore::ServerCore(const Limits& limits,
-                       std::unique_ptr<MethodTable> methods,
+ServerCore::ServerCore(int max_threads, std::unique_ptr<MethodTable> methods,
                        std::unique_ptr<MethodHandler> generic,
                        ConnectionObserver* observer)
-    : limits_(limits),
-      generic_(std::move(generic)),
+    : generic_(std::move(generic)),
       methods_(std::move(methods)),
       generation_(ForkGeneration()),
-      executor_(std::make_unique<Executor>(Cores(), limits.max_threads)),
+      executor_(std::make_unique<Executor>(Cores(), max_threads)),
       events_(observer, executor_.get()) {}
 
 absl::Status ServerCore::Start(std::vector<Port> ports) {

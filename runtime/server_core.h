@@ -23,13 +23,8 @@ namespace nearcall::internal {
 class ServerCore final : public CallAdmission,
                          private SignalShutdown::Listener {
  public:
-  struct Limits {
-    int max_receive = 4 * 1024 * 1024;  ///< Bytes; -1: none.
-    int max_send = -1;
-    int max_threads = 256;
-  };
   /// `generic` may be null; it is kept for `methods`, which refers to it.
-  ServerCore(const Limits& limits, std::unique_ptr<MethodTable> methods,
+  ServerCore(int max_threads, std::unique_ptr<MethodTable> methods,
              std::unique_ptr<MethodHandler> generic,
              ConnectionObserver* observer);
   ~ServerCore();
@@ -50,10 +45,6 @@ class ServerCore final : public CallAdmission,
 
   const MethodTable& methods() const override { return *methods_; }
   Executor& executor() override { return *executor_; }
-  uint32_t max_receive() const override {
-    return static_cast<uint32_t>(limits_.max_receive);
-  }
-  int max_send() const override { return limits_.max_send; }
   bool BeginCall() override;
   void EndCall() override;
   ConnectionEvents& events() override { return events_; }
@@ -69,7 +60,6 @@ class ServerCore final : public CallAdmission,
   /// Until the drain's deadline, or for ever.
   void WaitForCalls(bool for_ever);
 
-  const Limits limits_;
   const std::unique_ptr<MethodHandler> generic_;
   const std::unique_ptr<MethodTable> methods_;
   const uint32_t generation_;

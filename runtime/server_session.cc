@@ -22,11 +22,10 @@ uint64_t NextConnectionId() {
 }  // namespace
 
 ServerSession::ServerSession(std::unique_ptr<Link> link, const Hello& ours,
-                             int spin_micros,
-                             std::optional<Buffering> buffering,
+                             const TargetSettings& settings,
                              CallAdmission* admission, Poller* poller)
-    : Session(std::move(link), ours, spin_micros),
-      buffering_(buffering),
+    : Session(std::move(link), ours, settings.spin_micros),
+      settings_(settings),
       admission_(admission),
       poller_(poller),
       connection_id_(NextConnectionId()) {}
@@ -81,6 +80,11 @@ Io ServerSession::ReadHello() {
     return Io::kBroken;
   }
   SetPeerHello(*theirs);
+  if (!refusal_.empty()) {
+    GoAway(refusal_);
+    Break(refusal_);
+    return Io::kBroken;
+  }
   handshaken_ = true;
   if (admission_->events().wanted()) {
     admission_->events().Connected(Describe());

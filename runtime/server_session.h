@@ -12,6 +12,7 @@
 #include "runtime/executor.h"
 #include "runtime/method_table.h"
 #include "runtime/session.h"
+#include "runtime/target_settings.h"
 
 namespace nearcall::internal {
 
@@ -24,8 +25,6 @@ class CallAdmission {
  public:
   virtual const MethodTable& methods() const = 0;
   virtual Executor& executor() = 0;
-  virtual uint32_t max_receive() const = 0;
-  virtual int max_send() const = 0;
   /// False: the server is shutting down.
   virtual bool BeginCall() = 0;
   virtual void EndCall() = 0;
@@ -37,15 +36,14 @@ class CallAdmission {
 
 class ServerSession final : public Session {
  public:
-  ServerSession(std::unique_ptr<Link> link, const Hello& ours, int spin_micros,
-                std::optional<Buffering> buffering, CallAdmission* admission,
+  ServerSession(std::unique_ptr<Link> link, const Hello& ours,
+                const TargetSettings& settings, CallAdmission* admission,
                 Poller* poller);
   ~ServerSession() override;
 
   CallAdmission& admission() { return *admission_; }
   Poller& poller() { return *poller_; }
-  /// The port's own; a method's counts where there is none.
-  const std::optional<Buffering>& buffering() const { return buffering_; }
+  const TargetSettings& settings() const { return settings_; }
 
   // --- The reader role: the poller's ---
 
@@ -60,6 +58,8 @@ class ServerSession final : public Session {
   /// Ends every call: contexts are cancelled, clients get UNAVAILABLE.
   void CancelAll(std::string_view text) ABSL_LOCKS_EXCLUDED(mu);
   bool handshaken() const { return handshaken_; }
+  /// Before the handshake: it ends with GOAWAY, which says so.
+  void Refuse(std::string text) { refusal_ = std::move(text); }
   /// For connection events.
   Connection Describe() const;
 
@@ -74,6 +74,7 @@ class ServerSession final : public Session {
 
   // What the poller notes about it; the poller's holder only.
   struct Parking {
+    const void* port = nullptr;  ///< The Port that it came by.
     bool hot = false;
     bool edge_seen = false;       ///< The Waiter reported it while it was hot.
     bool waits_to_write = false;  ///< Registered for kWritable as well.
@@ -108,7 +109,8 @@ class ServerSession final : public Session {
   void DispatchLocked(NearServerCall* call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
  private:
-  const std::optional<Buffering> buffering_;
+  const TargetSettings settings_;
+  std::string refusal_;  ///< Empty: it is served.
   CallAdmission* const admission_;
   Poller* const poller_;
   const uint64_t connection_id_;
