@@ -21,21 +21,26 @@ constexpr uint64_t InRange(uint64_t word, uint8_t low, uint8_t high) {
   return (word + kOnes * (0x80u - low)) & ~(word + kOnes * (0x7fu - high));
 }
 
-// Calls legal(word) for each eight bytes of `text`, the last ones padded with
-// `filler`; it returns the high bit of each byte that is legal.
+// Calls legal(word) for each eight bytes of `text`; it returns the high bit of
+// each byte that is legal. The last word overlaps the one before it; a shorter
+// text is padded with `filler`.
 template <typename Legal>
 bool EveryByte(std::string_view text, char filler, Legal legal) {
-  uint64_t all = kHighBits;
-  uint64_t high = 0;
-  while (!text.empty()) {
-    uint64_t word = kOnes * static_cast<uint8_t>(filler);
-    const size_t size = std::min(text.size(), sizeof word);
-    std::memcpy(&word, text.data(), size);
-    high |= word;
-    all &= legal(word & ~kHighBits);
-    text.remove_prefix(size);
+  uint64_t word = kOnes * static_cast<uint8_t>(filler);
+  const auto fine = [&word, legal] {
+    return (word & kHighBits) == 0 && (~legal(word) & kHighBits) == 0;
+  };
+  if (text.size() < sizeof word) {
+    for (const char c : text) word = (word << 8) | static_cast<uint8_t>(c);
+    return fine();
   }
-  return (high & kHighBits) == 0 && (all & kHighBits) == kHighBits;
+  const char* const last = text.data() + text.size() - sizeof word;
+  for (const char* at = text.data(); at < last; at += sizeof word) {
+    std::memcpy(&word, at, sizeof word);
+    if (!fine()) return false;
+  }
+  std::memcpy(&word, last, sizeof word);
+  return fine();
 }
 
 bool LegalKey(std::string_view key) {

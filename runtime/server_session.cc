@@ -12,7 +12,6 @@ namespace {
 
 // Requests above this run on the executor: reading them took long enough.
 constexpr size_t kInlineRequest = 64 * 1024;
-constexpr size_t kSpareCalls = 4;
 
 uint64_t NextConnectionId() {
   static std::atomic<uint64_t> last{0};
@@ -36,26 +35,32 @@ Connection ServerSession::Describe() const {
 }
 
 ServerSession::~ServerSession() {
-  MutexLock lock(&spares_mu_);
-  for (NearServerCall* call : spares_) delete call;
+  for (auto& spare : spares_) delete spare.load();
 }
 
 NearServerCall* ServerSession::TakeSpare() {
-  MutexLock lock(&spares_mu_);
-  if (spares_.empty()) return nullptr;
-  NearServerCall* call = spares_.back();
-  spares_.pop_back();
-  return call;
+  for (auto& spare : spares_) {
+    if (spare.load(std::memory_order_relaxed) == nullptr) continue;
+    NearServerCall* call = spare.exchange(nullptr, std::memory_order_acquire);
+    if (call != nullptr) return call;
+  }
+  return nullptr;
 }
 
 bool ServerSession::KeepSpare(NearServerCall* call) {
 #if defined(__SANITIZE_ADDRESS__)
   return false;  // So that uses after the end are found.
 #endif
-  MutexLock lock(&spares_mu_);
-  if (spares_.size() >= kSpareCalls || broken()) return false;
-  spares_.push_back(call);
-  return true;
+  if (broken()) return false;
+  for (auto& spare : spares_) {
+    NearServerCall* none = nullptr;
+    if (spare.load(std::memory_order_relaxed) == nullptr &&
+        spare.compare_exchange_strong(none, call, std::memory_order_release,
+                                      std::memory_order_relaxed)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 // --- Reading ---

@@ -2,6 +2,8 @@
 #ifndef NEARCALL_RUNTIME_SERVER_SESSION_H_
 #define NEARCALL_RUNTIME_SERVER_SESSION_H_
 
+#include <array>
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -120,8 +122,8 @@ class ServerSession final : public Session {
   bool going_away_ ABSL_GUARDED_BY(mu) = false;
   std::vector<Alias> aliases_ ABSL_GUARDED_BY(mu);
   std::string one_time_path_ ABSL_GUARDED_BY(mu);
-  Mutex spares_mu_;
-  std::vector<NearServerCall*> spares_ ABSL_GUARDED_BY(spares_mu_);
+  /// Atomic, since a call may be let go with mu or without.
+  std::array<std::atomic<NearServerCall*>, 4> spares_{};
 };
 
 }  // namespace nearcall::internal
