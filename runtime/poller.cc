@@ -123,21 +123,22 @@ void Poller::Run() {
   stopped_.SignalAll();
 }
 
-Poller::Served Poller::Serve(ServerSession* session) {
+Poller::Served Poller::Serve(ServerSession* session, bool* progress) {
   ServerSession::Parking& parking = session->parking;
   for (int frames = 0; frames < kFramesPerTurn; ++frames) {
     const Io io = session->Read();
     if (io == Io::kAgain) {
       if (session->write_blocked()) session->Pump();
-      return frames > 0 ? Served::kProgress : Served::kIdle;
+      return Served::kIdle;
     }
     if (io != Io::kOk) return Served::kGone;
+    *progress = true;
     if (parking.spin_budget > 0) session->idle_policy().EndWait(true);
     parking.spin_budget = -1;
     RefPtr<NearServerCall> call = session->TakeReady();
     if (call && !RunHere(std::move(call))) return Served::kLostRole;
   }
-  return Served::kProgress;
+  return Served::kMore;
 }
 
 // False: the role is gone, and nothing here may be touched any more.
@@ -145,11 +146,10 @@ bool Poller::ServeHot() {
   bool progress = false;
   for (size_t i = 0; i < hot_.size();) {
     ServerSession* const session = hot_[i].get();
-    switch (Serve(session)) {
+    switch (Serve(session, &progress)) {
       case Served::kLostRole:
         return false;
-      case Served::kProgress:
-        progress = true;
+      case Served::kMore:
         break;
       case Served::kGone:
         Drop(session);

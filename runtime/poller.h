@@ -70,7 +70,7 @@ class Poller final : public Executor::Task {
   void Run() override;
 
  private:
-  enum class Served { kLostRole, kProgress, kIdle, kGone };
+  enum class Served { kLostRole, kMore, kIdle, kGone };
 
   class Lease final : public Lender {
    public:
@@ -87,7 +87,8 @@ class Poller final : public Executor::Task {
   bool RunHere(RefPtr<NearServerCall> call);
   bool TakeOver(uint64_t lent);
 
-  Served Serve(ServerSession* session);
+  /// Sets `progress` when there was a frame; kMore: there may be more.
+  Served Serve(ServerSession* session, bool* progress);
   bool ServeHot();
   void PollOthers();
   void SleepUntilReady();
