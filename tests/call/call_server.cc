@@ -7,6 +7,7 @@
 //   --max-threads=COUNT
 //   --buffering=MODE       as ServerBuilder::SetStreamBuffering, by number
 //   --buffering-bytes=BYTES
+//   --ledger=FILE          where Echo writes each sequence number
 #include <unistd.h>
 
 #include <cstdio>
@@ -34,6 +35,8 @@ int main(int argc, char** argv) {
                number(argv[i],
                       "--buffering-bytes=", &settings.buffering_bytes)) {
       continue;
+    } else if (std::strncmp(argv[i], "--ledger=", 9) == 0) {
+      settings.ledger = argv[i] + 9;
     } else if (argv[i][0] == '-') {
       std::fprintf(stderr, "call_server: unknown option %s\n", argv[i]);
       return 2;

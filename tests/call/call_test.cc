@@ -45,6 +45,7 @@ std::vector<std::string> ServerCommand(const ServerSettings& settings) {
   option("--max-threads=", settings.max_threads);
   option("--buffering=", settings.buffering);
   option("--buffering-bytes=", settings.buffering_bytes);
+  if (!settings.ledger.empty()) argv.push_back("--ledger=" + settings.ledger);
   argv.insert(argv.end(), settings.targets.begin(), settings.targets.end());
   return argv;
 }

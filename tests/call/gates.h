@@ -3,8 +3,13 @@
 #ifndef NEARCALL_TESTS_CALL_GATES_H_
 #define NEARCALL_TESTS_CALL_GATES_H_
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -20,6 +25,17 @@ namespace nearcall::test {
 class Gates {
  public:
   using Cancelled = std::function<bool()>;
+
+  /// Each Echo writes its sequence number to this file, so that it can be read
+  /// after the server was killed.
+  void KeepLedger(const std::string& path) {
+    ledger_ =
+        open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (ledger_ < 0) abort();
+  }
+  void Record(int64_t sequence) {
+    if (ledger_ >= 0 && write(ledger_, &sequence, sizeof sequence) < 0) abort();
+  }
 
   /// A handler is at the gate.
   void Enter(const std::string& name) {
@@ -102,6 +118,7 @@ class Gates {
     return true;
   }
 
+  int ledger_ = -1;
   std::mutex mu_;
   std::condition_variable changed_;
   std::map<std::string, Gate> gates_;

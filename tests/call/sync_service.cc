@@ -29,6 +29,7 @@ class SyncService::Visit {
 
 Status SyncService::Echo(ServerContext*, const Message* request,
                          Message* reply) {
+  gates_.Record(request->sequence());
   *reply = *request;
   return Status();
 }

@@ -21,12 +21,14 @@ struct ServerSettings {
   int buffering_bytes = 0;
   /// "?key=value...": options of the target under test, at both ends.
   std::string options;
+  std::string ledger;  ///< As Gates::KeepLedger; empty: none.
 };
 
 class TestServer {
  public:
   explicit TestServer(const ServerSettings& settings)
       : sync_(&gates_), reactors_(&gates_), control_(&gates_) {
+    if (!settings.ledger.empty()) gates_.KeepLedger(settings.ledger);
     ServerBuilder builder;
     for (const std::string& target : settings.targets) {
       builder.AddListeningPort(target, InsecureServerCredentials());
