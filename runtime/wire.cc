@@ -63,17 +63,6 @@ bool ParseStatus(uint8_t flags, std::string_view body, StatusBody* status) {
   return (flags & kMessage) != 0 || status->message.empty();
 }
 
-bool ParseData(uint8_t flags, std::string_view body, Data* data) {
-  Reader reader(body);
-  if (flags & kMessage) {
-    return ReadMessage(flags, &reader, &data->chunk, &data->message_size);
-  }
-  data->chunk = reader.rest();
-  // A continuation has bytes; a frame without any is a bare half-close.
-  if (flags & kMore) return !data->chunk.empty();
-  return !data->chunk.empty() || (flags & kEnd) != 0;
-}
-
 bool ParseHeaders(std::string_view body, std::string_view* metadata) {
   *metadata = {};
   if (body.empty()) return true;

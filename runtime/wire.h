@@ -109,16 +109,10 @@ struct StatusBody {
   std::string_view trailing_metadata;
   std::string_view message;
 };
-/// kData: with kMessage a message begins, [u32 size] with kMore.
-struct Data {
-  std::string_view chunk;
-  uint32_t message_size = 0;
-};
 
 /// `body` is what follows the header, already private. False: malformed.
 bool ParseOpen(uint8_t flags, std::string_view body, Open* open);
 bool ParseStatus(uint8_t flags, std::string_view body, StatusBody* status);
-bool ParseData(uint8_t flags, std::string_view body, Data* data);
 bool ParseHeaders(std::string_view body, std::string_view* metadata);
 
 /// Writes fields one after the other.
