@@ -67,6 +67,9 @@ class ReactorCall final : public ClientReactorCall, private OpSink {
   ~ReactorCall() = default;
 
   void OnOp(Op op, bool ok) override;
+  bool unary() const { return has_request_ && reply_; }
+  /// Of a unary call, all of whose operations have ended. True: it goes on.
+  bool TriesAgain();
   void Began(int count) {
     under_way_.fetch_add(count, std::memory_order_relaxed);
   }
@@ -90,6 +93,7 @@ class ReactorCall final : public ClientReactorCall, private OpSink {
   Status status_;
   // The start of the call itself is the first.
   std::atomic<int> under_way_{1};
+  bool initial_missing_ = false;  ///< Of a unary call; not told yet.
 
   Mutex mu_;
   std::atomic<bool> started_{false};
@@ -120,6 +124,11 @@ void ReactorCall::StartCall() {
 }
 
 void ReactorCall::OnOp(Op op, bool ok) {
+  if (op == Op::kInitialMetadata && !ok && unary()) {
+    initial_missing_ = true;  // It may come with the next try.
+    Ended();
+    return;
+  }
   ClientReactor* const reactor = reactor_;
   Swallow([op, ok, reactor] {
     switch (op) {
@@ -142,10 +151,25 @@ void ReactorCall::OnOp(Op op, bool ok) {
   Ended();
 }
 
+bool ReactorCall::TriesAgain() {
+  // This may be gone before Finish is back.
+  const ClientCallPtr call = call_;
+  if (!call->Retry(BufferMessage(request_))) return false;
+  initial_missing_ = false;
+  Began(2);
+  call->ReadInitialMetadata();
+  call->Finish(&status_, reply_);
+  return true;
+}
+
 void ReactorCall::Ended() {
   if (under_way_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-  // The reactor may start another call, or be gone, in OnDone.
+  if (unary() && TriesAgain()) return;
   ClientReactor* const reactor = reactor_;
+  if (initial_missing_) {
+    Swallow([reactor] { reactor->OnReadInitialMetadataDone(false); });
+  }
+  // The reactor may start another call, or be gone, in OnDone.
   const Status status = std::move(status_);
   delete this;
   Swallow([reactor, &status] { reactor->OnDone(status); });
@@ -158,18 +182,27 @@ class FunctionCall final : public OpSink {
              std::function<void(Status)> done) {
     done_ = std::move(done);
     call_ = channel->CreateCall(method, context, this);
-    const ClientCallPtr call =
-        call_;  // This may be gone before Finish is back.
-    call->Start(request, /*half_close=*/true, /*corked=*/false);
-    call->Finish(&status_, response);
+    response_ = response;
+    SerializeTo(request, &request_);
+    // This may be gone before Finish is back.
+    const ClientCallPtr call = call_;
+    call->Start(BufferMessage(request_), /*half_close=*/true, /*corked=*/false);
+    call->Finish(&status_, response_);
   }
   void OnOp(Op, bool) override {
+    const ClientCallPtr call = call_;
+    if (call->Retry(BufferMessage(request_))) {
+      call->Finish(&status_, response_);
+      return;
+    }
     const std::unique_ptr<FunctionCall> self(this);
     Swallow([this] { done_(std::move(status_)); });
   }
 
  private:
   ClientCallPtr call_;
+  Buffer request_;  ///< For another try: the caller's may be gone by then.
+  InMessage response_;
   Status status_;
   std::function<void(Status)> done_;
 };

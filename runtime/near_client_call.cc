@@ -87,7 +87,6 @@ RefPtr<NearClientCall> NearClientCall::Make(
 
 void NearClientCall::OnUnreferenced() {
   session_.reset();
-  previous_.reset();
   channel_.reset();
   session_seen_.store(nullptr, std::memory_order_relaxed);
   cancel_requested_.store(false, std::memory_order_relaxed);
@@ -98,6 +97,7 @@ void NearClientCall::OnUnreferenced() {
   deadline_ = Deadline();
   has_monotonic_deadline_ = false;
   opened_ = refused_ = initial_here_ = final_ = draining_ = false;
+  retried_ = false;
   code_ = StatusCode::OK;
   text_.clear();
   details_.clear();
@@ -168,13 +168,40 @@ bool NearClientCall::Attach(OutMessage message, bool half_close, bool corked) {
                     std::string(acquired.status().message()));
       return false;
     }
-    previous_ = std::move(session_);
+    if (session_ != nullptr) LeaveSession();
     session_ = *std::move(acquired);
     session_seen_.store(session_.get());
     // False: it broke since; nothing of the call was sent there.
     if (session_->Start(this, message, half_close, corked)) break;
   }
   if (cancel_requested()) session_->Cancel(this, CANCELLED, "CANCELLED");
+  return true;
+}
+
+void NearClientCall::LeaveSession() {
+  {
+    MutexLock lock(&cancel_mu_);
+    session_seen_.store(nullptr);
+  }
+  session_.reset();
+}
+
+bool NearClientCall::PrepareRetry() {
+  if (!refused_ || code_ != UNAVAILABLE) return false;
+  // Once; a call that waits for a server, as often as its deadline lets it.
+  if (std::exchange(retried_, true) && !wait_for_ready()) return false;
+  LeaveSession();
+  const uint32_t max_receive = max_receive_;
+  ResetStreams();
+  max_receive_ = max_receive;
+  opened_ = refused_ = final_ = half_close_sent_ = false;
+  text_.clear();
+  return true;
+}
+
+bool NearClientCall::Retry(OutMessage request) {
+  if (!PrepareRetry()) return false;
+  if (Prepare()) Attach(request, /*half_close=*/true, /*corked=*/false);
   return true;
 }
 
@@ -240,8 +267,7 @@ Status NearClientCall::Unary(OutMessage request, InMessage response) {
                   absl::StrCat("Sent message larger than max (", size, " vs. ",
                                max_send_, ")"));
   }
-  bool retried = false;
-  for (;;) {
+  do {
     if (!Prepare()) return FinalStatus();
     wants_message_ = true;
     reply_into_ = response;
@@ -251,15 +277,7 @@ Status NearClientCall::Unary(OutMessage request, InMessage response) {
     }
     session_->Await(this, Op::kFinish);
     ops_.TakeResult(Op::kFinish);  // With the reply parsed.
-    if (!refused_ || retried || code_ != UNAVAILABLE) break;
-    // No handler saw it: once more, on another connection.
-    retried = true;
-    const uint32_t max_receive = max_receive_;
-    ResetStreams();
-    max_receive_ = max_receive;
-    opened_ = refused_ = final_ = half_close_sent_ = false;
-    text_.clear();
-  }
+  } while (PrepareRetry());
   return FinalStatus();
 }
 
@@ -280,6 +298,7 @@ void NearClientCall::ParseReply() {
 
 void NearClientCall::Cancel() {
   cancel_requested_.store(true);
+  MutexLock lock(&cancel_mu_);
   ClientSession* session = session_seen_.load();
   if (session != nullptr) {
     session->Cancel(this, CANCELLED, "CANCELLED");
@@ -413,15 +432,17 @@ void NearClientCall::FinishNow(Status* status, InMessage reply) {
     CompleteUnattached(Op::kFinish, true);
     return;
   }
-  MutexLock lock(&session_->mu);
+  // Once it has finished the call may leave the session, for another try.
+  const std::shared_ptr<ClientSession> session = session_;
+  MutexLock lock(&session->mu);
   ops_.Begin(Op::kFinish);
   if (reply || !ops_.has_sink()) {
     // Without a place for it, what still comes makes room for the status.
     draining_ = !reply;
-    Want(session_.get());
+    Want(session.get());
   }
   OnProgress();
-  session_->PumpLocked();
+  session->PumpLocked();
 }
 
 bool NearClientCall::Wait(Op op) {

@@ -39,6 +39,7 @@ class NearClientCall final : public ClientCall,
   void Finish(Status* status, InMessage reply) override;
   bool Wait(Op op) override;
   Status Unary(OutMessage request, InMessage response) override;
+  bool Retry(OutMessage request) override;
   void Cancel() override;
   bool NextMessageSize(uint32_t* size) override;
   std::string_view initial_metadata() const override { return initial_block_; }
@@ -112,14 +113,19 @@ class NearClientCall final : public ClientCall,
   /// Finds a session and starts on it. False: the call has ended.
   bool Attach(OutMessage message, bool half_close, bool corked);
   void EndUnattached(StatusCode code, std::string text);
+  /// Of a call that has ended there.
+  void LeaveSession();
+  /// True: no handler saw the call, which is as if it had not been started.
+  bool PrepareRetry();
   /// An operation of a call that ended without a session.
   void CompleteUnattached(Op op, bool ok);
   Status FinalStatus() const;
 
   std::shared_ptr<NearChannel> channel_;
-  std::shared_ptr<ClientSession> session_;   ///< Set before session_seen_.
-  std::shared_ptr<ClientSession> previous_;  ///< Kept for Cancel's sake.
+  std::shared_ptr<ClientSession> session_;  ///< Set before session_seen_.
+  /// Cancel's view of it, which it looks at and uses under cancel_mu_.
   std::atomic<ClientSession*> session_seen_{nullptr};
+  Mutex cancel_mu_;
   std::atomic<bool> cancel_requested_{false};
   ClientContext* context_ = nullptr;
   const char* path_ = nullptr;
@@ -145,6 +151,7 @@ class NearClientCall final : public ClientCall,
   // What came.
   bool opened_ = false;   ///< A frame of it was committed.
   bool refused_ = false;  ///< The server says no handler saw it.
+  bool retried_ = false;
   bool initial_here_ = false;
   bool final_ = false;
   bool draining_ = false;  ///< Messages that come are dropped.

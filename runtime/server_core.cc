@@ -102,6 +102,31 @@ void ServerCore::WaitForCalls(bool for_ever) {
   }
 }
 
+bool ServerCore::AllSent() {
+  bool all = true;
+  for (const auto& poller : pollers_) {
+    poller->ForEachSession(
+        [&all](ServerSession& session) { all = all && session.AllSent(); });
+  }
+  return all;
+}
+
+// A call has ended when its last frame was written. While the link has no space
+// the frame waits there, and would be lost with it.
+void ServerCore::WaitForWrites() {
+  Deadline complain = Deadline::AfterMillis(kComplainMillis);
+  while (!AllSent()) {
+    MutexLock lock(&mu_);
+    if (drain_until_.passed()) return;
+    changed_.WaitUntil(&mu_, std::min(drain_until_, Deadline::AfterMillis(1)));
+    if (!complain.passed()) continue;
+    complain = Deadline::AfterMillis(kComplainMillis);
+    std::fprintf(stderr,
+                 "nearcall: the server waits for a client to read the replies "
+                 "that are under way to it\n");
+  }
+}
+
 void ServerCore::Shutdown(Deadline deadline) {
   if (!OfThisProcess()) return;
   {
@@ -122,6 +147,7 @@ void ServerCore::Shutdown(Deadline deadline) {
     });
   }
   WaitForCalls(/*for_ever=*/false);
+  WaitForWrites();
   for (const auto& poller : pollers_) {
     poller->ForEachSession([](ServerSession& session) {
       session.CancelAll("the server has shut down");

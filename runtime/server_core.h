@@ -59,6 +59,9 @@ class ServerCore final : public CallAdmission,
   void OnSignal(bool again) override;
   /// Until the drain's deadline, or for ever.
   void WaitForCalls(bool for_ever);
+  /// Until the links have the last frames of the calls, or the deadline.
+  void WaitForWrites();
+  bool AllSent();
 
   const std::unique_ptr<MethodHandler> generic_;
   const std::unique_ptr<MethodTable> methods_;

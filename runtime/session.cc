@@ -55,6 +55,11 @@ void Session::Pump() {
   PumpLocked();
 }
 
+bool Session::AllSent() {
+  MutexLock lock(&mu);
+  return !CanWriteLocked() || (QueueEmptyLocked() && !unflushed_);
+}
+
 void Session::PumpLocked(bool flush) {
   if (!CanWriteLocked()) return;
   write_blocked_.store(false, std::memory_order_relaxed);

@@ -64,6 +64,8 @@ class Session : public std::enable_shared_from_this<Session> {
     return write_blocked_.load(std::memory_order_relaxed);
   }
   void Pump() ABSL_LOCKS_EXCLUDED(mu);
+  /// Whether the link has passed on all that was written, or never will.
+  bool AllSent() ABSL_LOCKS_EXCLUDED(mu);
 
   // --- With mu held; for calls ---
 

@@ -14,11 +14,21 @@
 
 namespace nearcall::test {
 
-enum class Surface { kBlocking, kCallback };
+enum class Surface { kBlocking, kCallback, kReactor };
 inline constexpr Surface kSurfaces[] = {Surface::kBlocking, Surface::kCallback};
+inline constexpr Surface kAllSurfaces[] = {
+    Surface::kBlocking, Surface::kCallback, Surface::kReactor};
 
 inline std::ostream& operator<<(std::ostream& out, Surface surface) {
-  return out << (surface == Surface::kBlocking ? "blocking" : "callback");
+  switch (surface) {
+    case Surface::kBlocking:
+      return out << "blocking";
+    case Surface::kCallback:
+      return out << "callback";
+    case Surface::kReactor:
+      return out << "reactor";
+  }
+  return out;
 }
 
 /// Set up `context` and the request, then start one of the two methods.
@@ -68,12 +78,32 @@ class PendingCall {
   void Start(Blocking blocking, Callback callback) {
     started_ = true;
     begin_ = std::chrono::system_clock::now();
-    if (surface_ == Surface::kBlocking) {
-      thread_ = std::thread([this, blocking] { End(blocking()); });
-    } else {
-      callback([this](Status status) { End(std::move(status)); });
+    switch (surface_) {
+      case Surface::kBlocking:
+        thread_ = std::thread([this, blocking] { End(blocking()); });
+        return;
+      case Surface::kCallback:
+        callback([this](Status status) { End(std::move(status)); });
+        return;
+      case Surface::kReactor:
+        callback(&reactor_);
+        reactor_.StartCall();
+        return;
     }
   }
+  class Reactor final : public ClientUnaryReactor {
+   public:
+    explicit Reactor(PendingCall* call) : call_(*call) {}
+    void OnReadInitialMetadataDone(bool) override { ++initial_metadata_; }
+    void OnDone(const Status& status) override {
+      EXPECT_EQ(initial_metadata_, 1) << "told once, before the end";
+      call_.End(status);
+    }
+
+   private:
+    PendingCall& call_;
+    int initial_metadata_ = 0;
+  };
   void End(Status status) {
     std::lock_guard<std::mutex> lock(mu_);
     end_ = std::chrono::system_clock::now();
@@ -83,6 +113,7 @@ class PendingCall {
   }
 
   const Surface surface_;
+  Reactor reactor_{this};
   std::thread thread_;
   Message message_;
   Plan plan_;

@@ -58,6 +58,11 @@ class ClientCall : public RefCounted {
   virtual bool Wait(Op op) = 0;
   /// Start with message and half-close, Read, Finish and Wait in one.
   virtual Status Unary(OutMessage request, InMessage response) = 0;
+  /// After a Finish that was not waited for, of a call with one message each
+  /// way. True: no handler has seen the call, and it was started again, with
+  /// the same message; it is to be finished again, and what the first Finish
+  /// gave is void.
+  virtual bool Retry(OutMessage request) = 0;
 
   virtual void Cancel() = 0;
 
