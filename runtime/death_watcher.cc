@@ -1,28 +1,21 @@
 #include "runtime/death_watcher.h"
 
 #include <array>
-#include <atomic>
 #include <system_error>
 #include <thread>
 
 #include "runtime/epoll_waiter.h"
-#include "runtime/fd.h"
+#include "runtime/per_process.h"
 
 namespace nearcall::internal {
 
-DeathWatcher& DeathWatcher::Process() {
-  static Mutex& mu = *new Mutex;
-  static DeathWatcher* watcher = nullptr;
-  static uint32_t generation = 0;
-  MutexLock lock(&mu);
-  if (watcher == nullptr || generation != ForkGeneration()) {
-    watcher = new DeathWatcher;
-    generation = ForkGeneration();
-  }
-  return *watcher;
-}
+namespace {
+constinit PerProcess<DeathWatcher> process;
+}  // namespace
 
-DeathWatcher::DeathWatcher() {
+DeathWatcher& DeathWatcher::Process() { return process.Get(); }
+
+void DeathWatcher::StartLocked() {
   absl::StatusOr<std::unique_ptr<EpollWaiter>> waiter = EpollWaiter::Create();
   if (!waiter.ok()) return;
   waiter_ = *std::move(waiter);
@@ -34,16 +27,17 @@ DeathWatcher::DeathWatcher() {
 }
 
 void DeathWatcher::Watch(const std::shared_ptr<ClientSession>& session) {
-  if (waiter_ == nullptr || session->link().DeathFd().fd < 0) return;
+  if (session->link().DeathFd().fd < 0) return;
   {
     MutexLock lock(&mu_);
+    if (waiter_ == nullptr) StartLocked();
+    if (waiter_ == nullptr) return;
     watched_[session.get()] = session;
   }
   waiter_->AddDeath(&session->link(), session.get());
 }
 
 void DeathWatcher::Forget(ClientSession* session) {
-  if (waiter_ == nullptr) return;
   {
     MutexLock lock(&mu_);
     if (watched_.erase(session) == 0) return;

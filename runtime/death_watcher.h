@@ -15,7 +15,7 @@ namespace nearcall::internal {
 
 class DeathWatcher {
  public:
-  /// Never destroyed; a forked child gets its own.
+  /// The process's. Does nothing yet.
   static DeathWatcher& Process();
 
   /// Until the session is gone.
@@ -24,10 +24,12 @@ class DeathWatcher {
   void Forget(ClientSession* session);
 
  private:
-  DeathWatcher();
+  void StartLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Run();
 
-  std::unique_ptr<Waiter> waiter_;  ///< Null: no descriptors; deaths go unseen.
+  /// Set once, with the first watched session. Null: no descriptors or threads
+  /// so far; deaths go unseen.
+  std::unique_ptr<Waiter> waiter_;
   Mutex mu_;
   absl::flat_hash_map<ClientSession*, std::weak_ptr<ClientSession>> watched_
       ABSL_GUARDED_BY(mu_);

@@ -4,11 +4,19 @@
 #include <system_error>
 #include <thread>
 
+#include "runtime/per_process.h"
+
 namespace nearcall::internal {
 namespace {
 
 constexpr int64_t kRetireMillis = 10'000;
 constexpr int64_t kGrowMillis = 1;
+
+struct ProcessExecutor : Executor {
+  ProcessExecutor()
+      : Executor(static_cast<int>(std::thread::hardware_concurrency()), 256) {}
+};
+constinit PerProcess<ProcessExecutor> process;
 
 bool StartDetached(auto body) {
   try {
@@ -25,11 +33,7 @@ Executor::Executor(int min_threads, int max_threads)
     : min_threads_(std::max(1, min_threads)),
       max_threads_(std::max(min_threads_, max_threads)) {}
 
-Executor& Executor::Process() {
-  static Executor& executor =
-      *new Executor(static_cast<int>(std::thread::hardware_concurrency()), 256);
-  return executor;
-}
+Executor& Executor::Process() { return process.Get(); }
 
 Executor::~Executor() {
   MutexLock lock(&mu_);

@@ -28,16 +28,14 @@ void CloseInChild() {
   }
 }
 
-void RegisterForkHandler() {
-  static const int registered = pthread_atfork(nullptr, nullptr, &CloseInChild);
-  (void)registered;
-}
+// At the start of the program, so that no thread can be half way through it.
+[[maybe_unused]] const int registered =
+    pthread_atfork(nullptr, nullptr, &CloseInChild);
 
 }  // namespace
 
 Fd::Fd(int fd) : fd_(fd < 0 ? -1 : fd) {
   if (fd_ < 0) return;
-  RegisterForkHandler();
   if (fd_ >= kTableBits) return;
   open_fds[fd_ / 64].fetch_or(uint64_t{1} << (fd_ % 64),
                               std::memory_order_relaxed);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/container/node_hash_set.h"
+#include "runtime/per_process.h"
 #include "runtime/sync.h"
 
 namespace nearcall {
@@ -47,10 +48,14 @@ std::unique_ptr<MethodHandler> MakeGenericHandler(
 
 // Grows with the number of different methods a process names, and no further.
 const char* InternPath(const std::string& path) {
-  static Mutex& mu = *new Mutex;
-  static auto& paths = *new absl::node_hash_set<std::string>;
-  MutexLock lock(&mu);
-  return paths.insert(path).first->c_str();
+  struct Paths {
+    Mutex mu;
+    absl::node_hash_set<std::string> interned ABSL_GUARDED_BY(mu);
+  };
+  static constinit PerProcess<Paths> process;
+  Paths& paths = process.Get();
+  MutexLock lock(&paths.mu);
+  return paths.interned.insert(path).first->c_str();
 }
 
 }  // namespace internal

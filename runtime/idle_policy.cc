@@ -8,11 +8,8 @@ namespace {
 // What this process may run on, which a container may make less than what the
 // machine has.
 bool HasSecondCore() {
-  static const bool has = [] {
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) != 0 || CPU_COUNT(&set) > 1;
-  }();
-  return has;
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) != 0 || CPU_COUNT(&set) > 1;
 }
 
 }  // namespace

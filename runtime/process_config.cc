@@ -1,10 +1,12 @@
 // The configuration of this process.
 #include <nearcall/config.h>
 
+#include <atomic>
 #include <cstdlib>
+#include <memory>
+#include <utility>
 
 #include "runtime/config.h"
-#include "runtime/sync.h"
 
 namespace nearcall {
 namespace internal {
@@ -12,46 +14,43 @@ namespace {
 
 using Loaded = absl::StatusOr<std::shared_ptr<const Configuration>>;
 
-class ProcessConfiguration {
- public:
-  static ProcessConfiguration& Get() {
-    static auto* const instance = new ProcessConfiguration;
-    return *instance;
-  }
+std::string Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : std::string(value);
+}
 
-  Loaded Current() {
-    MutexLock lock(&mu_);
-    if (!asked_) {
-      asked_ = true;
-      loaded_ = Configuration::Load(Environment("NEARCALL_CONFIG"),
-                                    Environment("NEARCALL_TARGETS"));
-    }
-    return loaded_;
-  }
-
-  absl::Status Load(const std::string& path) {
-    Loaded loaded = Configuration::Load(path, Environment("NEARCALL_TARGETS"));
-    if (!loaded.ok()) return loaded.status();
-    MutexLock lock(&mu_);
-    asked_ = true;
-    loaded_ = std::move(loaded);
-    return absl::OkStatus();
-  }
-
- private:
-  static std::string Environment(const char* name) {
-    const char* value = std::getenv(name);
-    return value == nullptr ? std::string() : std::string(value);
-  }
-
-  Mutex mu_;
-  bool asked_ ABSL_GUARDED_BY(mu_) = false;
-  Loaded loaded_ ABSL_GUARDED_BY(mu_);
+// A forked child goes on with the parent's, so there is no lock that another
+// thread could hold meanwhile; older ones are kept, as somebody may read them.
+struct Version {
+  Loaded loaded;
+  Version* older;
 };
+constinit std::atomic<Version*> newest{nullptr};
 
 }  // namespace
 
-Loaded CurrentConfiguration() { return ProcessConfiguration::Get().Current(); }
+Loaded CurrentConfiguration() {
+  Version* version = newest.load();
+  if (version == nullptr) {
+    auto made = std::make_unique<Version>(
+        Configuration::Load(Environment("NEARCALL_CONFIG"),
+                            Environment("NEARCALL_TARGETS")),
+        nullptr);
+    if (newest.compare_exchange_strong(version, made.get())) {
+      version = made.release();
+    }
+  }
+  return version->loaded;
+}
+
+absl::Status LoadConfiguration(const std::string& path) {
+  Loaded loaded = Configuration::Load(path, Environment("NEARCALL_TARGETS"));
+  if (!loaded.ok()) return loaded.status();
+  auto* const made = new Version{std::move(loaded), newest.load()};
+  while (!newest.compare_exchange_weak(made->older, made)) {
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace internal
 
@@ -59,7 +58,7 @@ absl::Status LoadConfig(const std::string& path) {
   if (path.empty()) {
     return absl::InvalidArgumentError("LoadConfig: the path is empty");
   }
-  return internal::ProcessConfiguration::Get().Load(path);
+  return internal::LoadConfiguration(path);
 }
 
 }  // namespace nearcall

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/fd.h"
+#include "runtime/per_process.h"
 
 namespace nearcall::internal {
 namespace {
@@ -70,16 +71,8 @@ absl::Status CheckSignals(std::span<const int> signals) {
 }  // namespace
 
 SignalShutdown& SignalShutdown::Process() {
-  static Mutex mu;
-  static SignalShutdown* instance = nullptr;
-  static uint32_t generation = 0;
-  MutexLock lock(&mu);
-  if (instance == nullptr || generation != ForkGeneration()) {
-    // The parent's, if any, stays as it is: its mutex may have been held.
-    instance = new SignalShutdown;
-    generation = ForkGeneration();
-  }
-  return *instance;
+  static constinit PerProcess<SignalShutdown> process;
+  return process.Get();
 }
 
 absl::Status SignalShutdown::StartLocked() {

@@ -24,7 +24,9 @@ class SignalShutdown {
     ~Listener() = default;
   };
 
-  /// The process's. Never destroyed; a forked child gets another one.
+  /// Does nothing yet: use Process().
+  SignalShutdown() = default;
+  /// The process's.
   static SignalShutdown& Process();
 
   /// Takes over what the signals do, until the last listener is removed or one
@@ -36,7 +38,6 @@ class SignalShutdown {
   void Remove(Listener* listener);
 
  private:
-  SignalShutdown() = default;
   absl::Status StartLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Run();
   void Deliver(int signal, int count) ABSL_LOCKS_EXCLUDED(mu_);

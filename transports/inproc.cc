@@ -1,6 +1,5 @@
 // The scheme inproc: two ends in one process. A table of names, and rings in
 // private memory that both ends map at the same place.
-#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -17,6 +16,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "runtime/fd.h"
+#include "runtime/per_process.h"
 #include "runtime/sync.h"
 #include "transports/factories.h"
 #include "transports/ring_link.h"
@@ -73,29 +73,22 @@ class Rendezvous {
   std::deque<std::unique_ptr<Link>> waiting_ ABSL_GUARDED_BY(mutex_);
 };
 
-// The names of this process. A forked child sees the parent's entries and
-// treats them as absent.
+// The names of this process.
 class Names {
  public:
-  static Names& Get() {
-    static Names* const names = new Names;  // Listeners may outlive statics.
-    return *names;
-  }
+  static Names& Get();
 
   bool Take(const std::string& name, std::shared_ptr<Rendezvous> rendezvous) {
     MutexLock lock(&mutex_);
     std::shared_ptr<Rendezvous>& entry = names_[name];
-    if (entry != nullptr && !entry->MadeBeforeFork()) return false;
+    if (entry != nullptr) return false;
     entry = std::move(rendezvous);
     return true;
   }
   std::shared_ptr<Rendezvous> Find(const std::string& name) {
     MutexLock lock(&mutex_);
     const auto found = names_.find(name);
-    if (found == names_.end() || found->second->MadeBeforeFork()) {
-      return nullptr;
-    }
-    return found->second;
+    return found == names_.end() ? nullptr : found->second;
   }
   void GiveBack(const std::string& name, const Rendezvous* rendezvous) {
     MutexLock lock(&mutex_);
@@ -106,19 +99,13 @@ class Names {
   }
 
  private:
-  // A fork while another thread is in here must not leave the child's copy
-  // locked.
-  Names() {
-    pthread_atfork([] { Get().LockForFork(); }, [] { Get().UnlockAfterFork(); },
-                   [] { Get().UnlockAfterFork(); });
-  }
-  void LockForFork() ABSL_NO_THREAD_SAFETY_ANALYSIS { mutex_.Lock(); }
-  void UnlockAfterFork() ABSL_NO_THREAD_SAFETY_ANALYSIS { mutex_.Unlock(); }
-
   Mutex mutex_;
   absl::flat_hash_map<std::string, std::shared_ptr<Rendezvous>> names_
       ABSL_GUARDED_BY(mutex_);
 };
+
+constinit PerProcess<Names> process_names;
+Names& Names::Get() { return process_names.Get(); }
 
 struct LinkPair {
   std::unique_ptr<Link> client;

@@ -15,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "runtime/per_process.h"
 #include "transports/rendezvous.h"
 
 namespace nearcall::internal {
@@ -65,19 +66,13 @@ Fd OpenPidFd(int pid) {
 }
 
 SysvWatch* SysvWatch::Process() {
-  static Mutex& mutex = *new Mutex;
-  static SysvWatch* watch = nullptr;
-  static uint32_t generation = 0;
-  MutexLock lock(&mutex);
-  if (watch != nullptr && generation == ForkGeneration()) return watch;
-  std::unique_ptr<SysvWatch> made(new SysvWatch);
-  if (!made->Start()) return nullptr;
-  watch = made.release();
-  generation = ForkGeneration();
-  return watch;
+  static constinit PerProcess<SysvWatch> process;
+  SysvWatch& watch = process.Get();
+  MutexLock lock(&watch.mutex_);
+  return watch.started_ || watch.StartLocked() ? &watch : nullptr;
 }
 
-bool SysvWatch::Start() {
+bool SysvWatch::StartLocked() {
   epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
   wake_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   inotify_ = Fd(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
@@ -92,6 +87,7 @@ bool SysvWatch::Start() {
   } catch (const std::system_error&) {
     return false;
   }
+  started_ = true;
   return true;
 }
 

@@ -45,8 +45,9 @@ class SysvWatch {
     std::function<void(Event)> notify;
   };
 
-  /// Never destroyed; a forked child gets its own. Null: there is no thread or
-  /// no descriptor for it.
+  /// Without a thread yet: use Process().
+  SysvWatch() = default;
+  /// The process's. Null: there is no thread or no descriptor for it.
   static SysvWatch* Process();
 
   /// At most one alarm each: another call replaces the time.
@@ -75,8 +76,7 @@ class SysvWatch {
   using Alarms = std::multimap<Deadline, Alarm>;
   using Calls = std::vector<std::function<void()>>;
 
-  SysvWatch() = default;
-  bool Start();
+  bool StartLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Run();
   Deadline NextLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TakeAlarmsLocked(std::vector<std::shared_ptr<SysvAlarmed>>* due)
@@ -91,6 +91,7 @@ class SysvWatch {
   Fd inotify_;  ///< None: own records are looked at like peers' without pidfd.
 
   Mutex mutex_;
+  bool started_ ABSL_GUARDED_BY(mutex_) = false;
   Deadline sleeps_until_ ABSL_GUARDED_BY(mutex_);
   Alarms alarms_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<const SysvAlarmed*, Alarms::iterator> alarm_of_

@@ -63,22 +63,39 @@ TEST_P(ForkTest, TheChildsCallsSayWhyAndTheParentGoesOn) {
   EXPECT_THAT(EchoOn(stub.get()), IsOk());
 }
 
+// Whatever the parent's threads are at, in what a process has one of: none of
+// them is in the child.
 TEST_P(ForkTwoChannelsTest, ANewChannelInTheChildWorks) {
   const std::string target = Target();  // May carry this process's pid.
   const Served served = Serve();
   const auto stub = TestService::NewStub(DefaultChannel(Target()));
   ASSERT_THAT(EchoOn(stub.get()), IsOk());
-  ChildProcess child = ChildProcess::Fork([&] {
-    const auto own = TestService::NewStub(DefaultChannel(target));
-    Status status = EchoOn(own.get());
-    if (!status.ok()) return Check(false, 1, status);
-    // By callback too: the parent's threads are not here.
-    PendingCall call(Surface::kCallback);
-    call.StartEcho(own.get(), MakeMessage(10));
-    status = call.Await();
-    return Check(status.ok(), 2, status);
-  });
-  EXPECT_EQ(child.Wait(), 0);
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> callers;
+  for (int t = 0; t < 2; ++t) {
+    callers.emplace_back([&] {
+      while (!stop) {
+        const auto another = TestService::NewStub(DefaultChannel(target));
+        PendingCall call(Surface::kCallback);
+        call.StartEcho(another.get(), MakeMessage(10));
+        EXPECT_THAT(call.Await(), IsOk());
+      }
+    });
+  }
+  for (int i = 0; i < 10; ++i) {
+    ChildProcess child = ChildProcess::Fork([&] {
+      const auto own = TestService::NewStub(DefaultChannel(target));
+      Status status = EchoOn(own.get());
+      if (!status.ok()) return Check(false, 1, status);
+      PendingCall call(Surface::kCallback);
+      call.StartEcho(own.get(), MakeMessage(10));
+      status = call.Await();
+      return Check(status.ok(), 2, status);
+    });
+    EXPECT_EQ(child.Wait(), 0);
+  }
+  stop = true;
+  for (std::thread& caller : callers) caller.join();
   EXPECT_THAT(EchoOn(stub.get()), IsOk());
 }
 

@@ -9,6 +9,7 @@ WAIST = frozenset({
     "runtime/deadline.h",
     "runtime/fd.h",
     "runtime/link.h",
+    "runtime/per_process.h",
     "runtime/sync.h",
     "runtime/target.h",
     "runtime/target_spelling.h",
