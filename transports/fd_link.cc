@@ -256,23 +256,22 @@ Io FdLink::ReceiveSome() {
     drained_ = size < asked;
     return Io::kOk;
   }
-  const std::string where = absl::StrCat(info_.scheme, ":", info_.address);
-  if (got == 0) {
-    if (in_.size() > 0) {
-      return EndReads(Io::kBroken,
-                      absl::StrCat("the peer at ", where,
-                                   " ended in the middle of a frame"));
-    }
-    return EndReads(
-        write_end == Io::kOk ? Io::kEnd : write_end,
-        absl::StrCat("the peer at ", where, " closed the connection"));
+  if (got < 0 && error == EAGAIN) {
+    return write_end == Io::kOk ? Io::kAgain : EndReads(write_end, "");
   }
-  if (error != EAGAIN) {
+  const std::string where = absl::StrCat(info_.scheme, ":", info_.address);
+  if (got < 0) {
     return EndReads(Io::kBroken, absl::StrCat("receiving from ", where, ": ",
                                               strerror(error)));
   }
-  if (write_end == Io::kOk) return Io::kAgain;
-  return EndReads(write_end, "");
+  if (in_.size() > 0) {
+    return EndReads(
+        Io::kBroken,
+        absl::StrCat("the peer at ", where, " ended in the middle of a frame"));
+  }
+  return EndReads(
+      write_end == Io::kOk ? Io::kEnd : write_end,
+      absl::StrCat("the peer at ", where, " closed the connection"));
 }
 
 Io FdLink::EndReads(Io io, std::string reason) {

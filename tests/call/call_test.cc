@@ -199,4 +199,13 @@ ProcessState Gatekeeper::Process() {
   return reply;
 }
 
+int64_t Gatekeeper::Allocations() {
+  ClientContext context;
+  context.set_wait_for_ready(true);
+  ProcessState reply;
+  const Status status = stub_->Allocations(&context, ProcessState(), &reply);
+  EXPECT_TRUE(status.ok()) << status.ToString();  // A matcher allocates.
+  return reply.allocations();
+}
+
 }  // namespace nearcall::test

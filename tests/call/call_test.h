@@ -112,6 +112,7 @@ class Gatekeeper {
   GateState AwaitEnded(const std::string& gate, int64_t count = 1);
   GateState AwaitCancelled(const std::string& gate, int64_t count = 1);
   ProcessState Process();
+  int64_t Allocations();
 
  private:
   GateState Await(const GateState& least);

@@ -9,6 +9,11 @@
 
 #include "tests/call/services.h"
 
+namespace nearcall::internal {
+// Of the program that counts (tests/support/malloc_counter.h); null elsewhere.
+__attribute__((weak)) int64_t AllocationsSoFar();
+}  // namespace nearcall::internal
+
 namespace nearcall::test {
 
 Plan PlanOf(const ServerContextBase& context) {
@@ -100,6 +105,15 @@ Status ControlService::Await(ServerContext* context, const GateState* request,
 Status ControlService::Process(ServerContext*, const ProcessState*,
                                ProcessState* reply) {
   *reply = OwnState();
+  return Status();
+}
+
+Status ControlService::Allocations(ServerContext*, const ProcessState*,
+                                   ProcessState* reply) {
+  if (internal::AllocationsSoFar == nullptr) {
+    return Status(UNIMPLEMENTED, "this program does not count them");
+  }
+  reply->set_allocations(internal::AllocationsSoFar());
   return Status();
 }
 

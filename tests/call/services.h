@@ -105,6 +105,8 @@ class ControlService final : public Control::Service {
                GateState* reply) override;
   Status Process(ServerContext* context, const ProcessState* request,
                  ProcessState* reply) override;
+  Status Allocations(ServerContext* context, const ProcessState* request,
+                     ProcessState* reply) override;
 
  private:
   Gates& gates_;
