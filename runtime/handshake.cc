@@ -7,6 +7,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "runtime/per_process.h"
 #include "runtime/wire.h"
 
 namespace nearcall::internal {
@@ -20,16 +21,15 @@ constexpr uint64_t kKnownFeatures = Hello::kRendezvousStreams;
 constexpr size_t kFixedSize = 4 + 2 + 2 + 8 + 8 + 4 + 4 + 4 + 8 + 1;
 
 // Random, so that a frame of an earlier life is never taken for one of this.
-uint64_t ProcessEpoch() {
-  static const uint64_t epoch = [] {
-    uint64_t value = 0;
+struct Epoch {
+  Epoch() {
     if (getrandom(&value, sizeof value, 0) != sizeof value) {
       value = static_cast<uint64_t>(MonotonicNanos());
     }
-    return value;
-  }();
-  return epoch;
-}
+  }
+  uint64_t value = 0;
+};
+constinit PerProcess<Epoch> process_epoch;
 
 }  // namespace
 
@@ -47,7 +47,7 @@ Hello OurHello(const Link& link, std::string_view agent_prefix,
     }
   }
   hello.max_calls = kMaxCalls;
-  hello.epoch = ProcessEpoch();
+  hello.epoch = process_epoch.Get().value;
   if (!agent_prefix.empty()) {
     hello.agent = absl::StrCat(std::string(agent_prefix), " ");
   }

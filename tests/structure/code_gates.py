@@ -104,6 +104,13 @@ def one_kind_of_lock(tree):
                        "use Mutex and CondVar of runtime/sync.h, which the analyses understand")
 
 
+def no_lock_outlives_a_fork(tree):
+    """Another thread may hold it at the moment of the fork; nobody lets go of it in the child."""
+    yield from _search(tree, tree.cpp(*LIBRARY),
+                       r"\bstatic\s+(constinit\s+)?Mutex\b|^(constinit\s+)?Mutex\b(?!\w*\()",
+                       "a lock of the whole process stays locked in a forked child: use PerProcess")
+
+
 def public_headers_are_plain(tree):
     paths = tree.cpp("runtime/include")
     yield from _search(tree, paths, r"\babsl::(string_view|optional|variant|any)\b",
@@ -142,6 +149,7 @@ GATES = (
     no_wall_clock,
     no_fences,
     one_kind_of_lock,
+    no_lock_outlives_a_fork,
     public_headers_are_plain,
     floor_is_raw,
     sources_stay_small,

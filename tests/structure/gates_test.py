@@ -39,6 +39,9 @@ PLANTED = {
     code_gates.one_kind_of_lock: (
         {"runtime/pump.h": "std::mutex mutex_;\n"},
         {"runtime/sync.h": "std::mutex mutex_;\n", "runtime/pump.h": "Mutex mutex_;\n"}),
+    code_gates.no_lock_outlives_a_fork: (
+        {"runtime/pump.cc": "void F() {\n  static Mutex& mu = *new Mutex;\n}\n"},
+        {"runtime/pump.cc": "class Pump {\n  Mutex mu_;\n};\nstatic void G(Mutex* mu);\n"}),
     code_gates.public_headers_are_plain: (
         {"runtime/include/nearcall/status.h": "void F(absl::string_view text);\n"},
         {"runtime/include/nearcall/status.h": "#include <nearcall/time.h>\nvoid F(std::string_view t);\n"}),
