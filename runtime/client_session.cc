@@ -182,9 +182,14 @@ void ClientSession::HandOverLocked() {
 }
 
 // The last reader may leave a reset or credit behind that the link had no space
-// for; the peer would not hear of it before the next call.
+// for; the peer would not hear of it before the next call. Or it left while the
+// server died, and nobody would see that.
+bool ClientSession::HasLeftoversLocked() const {
+  return (write_blocked() && CanWriteLocked()) || death_seen_;
+}
+
 void ClientSession::SeeWritesOutLocked() {
-  if (!reader_held_ && write_blocked() && CanWriteLocked()) {
+  if (!reader_held_ && !broken() && HasLeftoversLocked()) {
     StartPumpLocked(Deadline::Never());
   }
 }
@@ -323,9 +328,10 @@ Deadline ClientSession::ExpireSinkCallsLocked() {
 void ClientSession::PumpLoop() {
   MutexLock lock(&mu);
   uint64_t seen_waits = sync_waits_;
-  while ((!sink_calls_.empty() || write_blocked()) && !broken()) {
+  while ((!sink_calls_.empty() || write_blocked() || death_seen_) &&
+         !broken()) {
     const Deadline next = ExpireSinkCallsLocked();
-    const bool only_writes = sink_calls_.empty();
+    const bool only_writes = sink_calls_.empty() && !death_seen_;
     if (only_writes && !write_blocked()) break;
     pump_until_ = next;
     if (reader_held_ || !followers_.empty()) {
@@ -359,7 +365,8 @@ void ClientSession::PumpLoop() {
 void ClientSession::OnDeathSeen() {
   {
     MutexLock lock(&mu);
-    // Who reads sees it, after what came before it.
+    // Who reads sees it, after what came before it, or leaves it to another.
+    death_seen_ = true;
     if (reader_held_) return;
     reader_held_ = true;
   }

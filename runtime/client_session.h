@@ -91,6 +91,7 @@ class ClientSession final : public Session {
   /// Ends the calls with sinks whose deadline has passed; the next one to pass.
   Deadline ExpireSinkCallsLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   void HandOverLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  bool HasLeftoversLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   void SeeWritesOutLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   void BecomeUnusableLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
@@ -103,6 +104,7 @@ class ClientSession final : public Session {
   // The reader role.
   bool reader_held_ ABSL_GUARDED_BY(mu) = false;
   bool reader_asleep_ ABSL_GUARDED_BY(mu) = false;
+  bool death_seen_ ABSL_GUARDED_BY(mu) = false;
   Fifo<NearClientCall*> followers_ ABSL_GUARDED_BY(mu);
   uint64_t sync_waits_ ABSL_GUARDED_BY(mu) = 0;
 
