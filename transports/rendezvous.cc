@@ -163,16 +163,16 @@ bool HeldByServer(int fd) {
   return false;
 }
 
-std::string HolderText(int fd) {
+// 0: it has not written it yet.
+int HoldersPid(int fd) {
   char text[32];
   const ssize_t size = pread(fd, text, sizeof text, 0);
   int pid = 0;
-  if (size <= 0 ||
-      !absl::SimpleAtoi(absl::string_view(text, static_cast<size_t>(size)),
-                        &pid)) {
-    return "another server, which is just starting";
-  }
-  return absl::StrCat("another server, pid ", pid);
+  return size > 0 &&
+                 absl::SimpleAtoi(
+                     absl::string_view(text, static_cast<size_t>(size)), &pid)
+             ? pid
+             : 0;
 }
 
 }  // namespace
@@ -308,13 +308,17 @@ absl::StatusOr<NameLock> NameLock::Take(const std::string& path) {
     if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EINTR) continue;
       if (errno != EWOULDBLOCK) return FileError(lock_path, "flock", errno);
-      if (!HeldByServer(fd.get())) {
-        nanosleep(&kBetweenAttempts, nullptr);  // A client was asking.
-        continue;
+      const bool held = HeldByServer(fd.get());
+      const int pid = HoldersPid(fd.get());
+      if (held && (pid != 0 || patience.passed())) {
+        return absl::AlreadyExistsError(absl::StrCat(
+            path, " is held by another server, ",
+            pid != 0 ? absl::StrCat("pid ", pid) : "which is just starting",
+            "; stop it or choose another name"));
       }
-      return absl::AlreadyExistsError(
-          absl::StrCat(path, " is held by ", HolderText(fd.get()),
-                       "; stop it or choose another name"));
+      // A client was asking, or the holder is about to write its pid.
+      nanosleep(&kBetweenAttempts, nullptr);
+      continue;
     }
     // The holder before us may have removed the file after we opened it; then
     // the lock we have is on nothing that anyone else can see.

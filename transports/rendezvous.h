@@ -66,7 +66,7 @@ class NameLock {
   NameLock& operator=(NameLock&& other) noexcept;
   ~NameLock() { Release(); }
 
-  /// Does not wait for another server. ALREADY_EXISTS, with the holder's pid,
+  /// Does not wait for another server's end. ALREADY_EXISTS, with its pid,
   /// when another server has the name; PERMISSION_DENIED or FAILED_PRECONDITION
   /// when the directory or the lock file is not ours to use.
   static absl::StatusOr<NameLock> Take(const std::string& path);
