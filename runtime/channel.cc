@@ -59,12 +59,14 @@ std::string AuthorityOf(const Target& target) {
 
 NearChannel::NearChannel(Target target, std::unique_ptr<Dialer> dialer,
                          const ChannelArguments& arguments,
-                         const TargetSettings& settings)
+                         const TargetSettings& settings,
+                         std::shared_ptr<const ServiceConfig> service_config)
     : target_(std::move(target)),
       authority_(AuthorityOf(target_)),
       agent_prefix_(arguments.GetString("grpc.primary_user_agent")),
       generation_(ForkGeneration()),
       settings_(settings),
+      service_config_(std::move(service_config)),
       dialer_(std::move(dialer)) {}
 
 NearChannel::NearChannel(absl::Status mistake)

@@ -16,6 +16,7 @@
 #include "runtime/client_session.h"
 #include "runtime/deadline.h"
 #include "runtime/executor.h"
+#include "runtime/service_config.h"
 #include "runtime/sync.h"
 #include "runtime/target_settings.h"
 #include "runtime/transport.h"
@@ -28,8 +29,8 @@ class NearChannel final : public ChannelInterface,
                           public std::enable_shared_from_this<NearChannel> {
  public:
   NearChannel(Target target, std::unique_ptr<Dialer> dialer,
-              const ChannelArguments& arguments,
-              const TargetSettings& settings);
+              const ChannelArguments& arguments, const TargetSettings& settings,
+              std::shared_ptr<const ServiceConfig> service_config);
   /// A lame channel: every call ends with `mistake`.
   explicit NearChannel(absl::Status mistake);
   ~NearChannel() override;
@@ -49,6 +50,10 @@ class NearChannel final : public ChannelInterface,
   void InterruptAcquire();
 
   const TargetSettings& settings() const { return settings_; }
+  /// What the service config says of the method; null: nothing.
+  const MethodConfig* ConfigOf(const char* path) const {
+    return service_config_ == nullptr ? nullptr : service_config_->Find(path);
+  }
   const std::string& authority() const { return authority_; }
 
  private:
@@ -84,6 +89,7 @@ class NearChannel final : public ChannelInterface,
   const std::string agent_prefix_;
   const uint32_t generation_;
   const TargetSettings settings_;
+  const std::shared_ptr<const ServiceConfig> service_config_;  ///< Or null.
 
   Mutex mu_;
   CondVar changed_;

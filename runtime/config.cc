@@ -12,11 +12,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "google/protobuf/util/json_util.h"
 #include "runtime/absl_view.h"
 #include "runtime/fd.h"
 #include "runtime/json_fields.h"
 #include "runtime/nearest.h"
 #include "runtime/option_fields.h"
+#include "runtime/service_config.h"
 #include "runtime/target_spelling.h"
 #include "runtime/transport.h"
 
@@ -54,6 +56,17 @@ std::pair<std::string_view, std::string_view> SplitOptions(
   const size_t question = target.find('?');
   if (question == target.npos) return {target, {}};
   return {target.substr(0, question), target.substr(question + 1)};
+}
+
+std::string ServiceConfigOf(const config::Entry& entry) {
+  std::string json;
+  if (entry.has_service_config() &&
+      !google::protobuf::util::MessageToJsonString(entry.service_config(),
+                                                   &json)
+           .ok()) {
+    json = "not printable";
+  }
+  return json;
 }
 
 absl::Status At(std::string_view where, const absl::Status& status) {
@@ -116,7 +129,7 @@ absl::Status Configuration::TakeFile(Entries* entries) {
   for (const auto& [name, value] : sorted) {
     if (!status.ok()) break;
     status = Add({name, absl::StrCat(path_, ": ", JsonPath("targets", name)),
-                  value.uri(), value.options()},
+                  value.uri(), value.options(), ServiceConfigOf(value)},
                  entries);
   }
   return status;
@@ -135,10 +148,12 @@ absl::Status Configuration::TakeOverrides(std::string_view overrides,
                        "' is not NAME=TARGET; write NAME=TARGET;NAME=TARGET"));
     }
     const std::string name(entry.substr(0, equals));
-    absl::Status status =
-        Add({name, absl::StrCat(kOverrides, ": ", name),
-             std::string(entry.substr(equals + 1)), config::Options()},
-            &taken);
+    absl::Status status = Add({name,
+                               absl::StrCat(kOverrides, ": ", name),
+                               std::string(entry.substr(equals + 1)),
+                               config::Options(),
+                               {}},
+                              &taken);
     if (!status.ok()) return status;
   }
   // The whole entry: its options would be another transport's.
@@ -200,6 +215,13 @@ absl::StatusOr<Target> Configuration::FollowOne(
   absl::Status status = CheckOptions(target.scheme, entry.options,
                                      absl::StrCat(entry.where, ".options"));
   if (!status.ok()) return status;
+  if (!entry.service_config.empty()) {
+    target.service_config = entry.service_config;
+    target.service_config_source = entry.where;
+    const auto parsed =
+        ServiceConfig::Parse(target.service_config, entry.where);
+    if (!parsed.ok()) return parsed.status();
+  }
   return target;
 }
 

@@ -36,6 +36,7 @@ class Configuration {
     std::string where;  ///< "FILE: targets.greeter", for messages.
     std::string uri;
     config::Options options;
+    std::string service_config;  ///< JSON; empty: none.
   };
   /// By ConfigurationName, so that spellings of one address are one key.
   using Entries = std::map<std::string, Entry>;

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "runtime/channel.h"
 #include "runtime/config.h"
+#include "runtime/service_config.h"
 #include "runtime/target_settings.h"
 #include "runtime/transport.h"
 
@@ -26,12 +27,24 @@ MaybeChannel MakeChannel(internal::Target target,
   given.buffering = arguments.stream_buffering();
   const auto settings = internal::SettingsOf(target, given);
   if (!settings.ok()) return settings.status();
+  const bool configured = !target.service_config.empty();
+  const std::string json = configured
+                               ? target.service_config
+                               : arguments.GetString("grpc.service_config");
+  std::shared_ptr<const internal::ServiceConfig> service_config;
+  if (!json.empty()) {
+    auto parsed = internal::ServiceConfig::Parse(
+        json, configured ? target.service_config_source : target.written);
+    if (!parsed.ok()) return parsed.status();
+    service_config = *std::move(parsed);
+  }
   const internal::Transport* transport = internal::FindTransport(target.scheme);
   absl::StatusOr<std::unique_ptr<internal::Dialer>> dialer =
       transport->make_dialer(target);
   if (!dialer.ok()) return dialer.status();
   return std::make_shared<internal::NearChannel>(
-      std::move(target), *std::move(dialer), arguments, *settings);
+      std::move(target), *std::move(dialer), arguments, *settings,
+      std::move(service_config));
 }
 
 // Whatever is wrong, it is wrong with what the channel was given.

@@ -72,6 +72,8 @@ RefPtr<NearClientCall> NearClientCall::Make(
   call->max_receive_ = static_cast<uint32_t>(settings.max_receive);
   call->max_send_ = settings.max_send;
   call->buffering_ = settings.buffering.value_or(method.buffering());
+  call->config_ = channel->ConfigOf(method.name());
+  if (call->config_ != nullptr) call->ApplyLimits(*call->config_);
   call->client_streams_ = method.client_streams();
   call->server_streams_ = method.server_streams();
   call->context_ = context;
@@ -85,6 +87,18 @@ RefPtr<NearClientCall> NearClientCall::Make(
   return RefPtr<NearClientCall>::Adopt(call);
 }
 
+void NearClientCall::ApplyLimits(const MethodConfig& config) {
+  if (config.max_request_bytes.has_value()) {
+    const uint32_t most =
+        std::min<uint32_t>(*config.max_request_bytes, INT32_MAX);
+    max_send_ =
+        static_cast<int>(std::min(static_cast<uint32_t>(max_send_), most));
+  }
+  if (config.max_response_bytes.has_value()) {
+    max_receive_ = std::min(max_receive_, *config.max_response_bytes);
+  }
+}
+
 void NearClientCall::OnUnreferenced() {
   session_.reset();
   channel_.reset();
@@ -95,6 +109,7 @@ void NearClientCall::OnUnreferenced() {
   define_alias_ = half_close_ = half_close_sent_ = false;
   metadata_ = {};
   deadline_ = Deadline();
+  config_ = nullptr;
   has_monotonic_deadline_ = false;
   opened_ = refused_ = initial_here_ = final_ = draining_ = false;
   retried_ = false;
@@ -115,11 +130,18 @@ Deadline NearClientCall::deadline() {
   if (!has_monotonic_deadline_) {
     has_monotonic_deadline_ = true;
     deadline_ = DeadlineAt(context_->deadline());
+    if (config_ != nullptr && config_->timeout_nanos.has_value()) {
+      deadline_ = std::min(deadline_, Deadline::After(*config_->timeout_nanos));
+    }
   }
   return deadline_;
 }
 
 bool NearClientCall::wait_for_ready() const {
+  if (config_ != nullptr && config_->wait_for_ready.has_value() &&
+      !ClientContextAccess::wait_for_ready_set(*context_)) {
+    return *config_->wait_for_ready;
+  }
   return ClientContextAccess::wait_for_ready(*context_);
 }
 
@@ -143,15 +165,17 @@ bool NearClientCall::Prepare() {
     }
     metadata_ = metadata.bytes();
   }
+  constexpr int64_t kNever = INT64_MAX;
   const WallTime wall = context_->deadline();
-  if (wall != WallTime::max()) {
-    const int64_t left = NanosUntil(wall);
-    if (left <= 0) {
-      EndUnattached(DEADLINE_EXCEEDED, "Deadline Exceeded");
-      return false;
-    }
-    timeout_ns_ = static_cast<uint64_t>(left);
+  int64_t left = wall == WallTime::max() ? kNever : NanosUntil(wall);
+  if (config_ != nullptr) {
+    left = std::min(left, config_->timeout_nanos.value_or(kNever));
   }
+  if (left <= 0) {
+    EndUnattached(DEADLINE_EXCEEDED, "Deadline Exceeded");
+    return false;
+  }
+  if (left != kNever) timeout_ns_ = static_cast<uint64_t>(left);
   if (cancel_requested()) {
     EndUnattached(CANCELLED, "CANCELLED");
     return false;

@@ -21,6 +21,7 @@
 namespace nearcall::internal {
 
 class NearChannel;
+struct MethodConfig;
 
 class NearClientCall final : public ClientCall,
                              public Call,
@@ -110,6 +111,7 @@ class NearClientCall final : public ClientCall,
 
   /// False: the call has ended (its mistake, deadline or cancellation).
   bool Prepare();
+  void ApplyLimits(const MethodConfig& config);
   /// Finds a session and starts on it. False: the call has ended.
   bool Attach(OutMessage message, bool half_close, bool corked);
   void EndUnattached(StatusCode code, std::string text);
@@ -128,6 +130,7 @@ class NearClientCall final : public ClientCall,
   Mutex cancel_mu_;
   std::atomic<bool> cancel_requested_{false};
   ClientContext* context_ = nullptr;
+  const MethodConfig* config_ = nullptr;  ///< The channel's; null: none.
   const char* path_ = nullptr;
   uint32_t tag_ = 0;
   OpTable ops_;

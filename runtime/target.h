@@ -16,6 +16,9 @@ struct Target {
   std::string scheme;   ///< Always a known one.
   std::string rest;     ///< Between the scheme and the options.
   config::Options options;
+  /// gRPC's service config, in JSON, and where it was written; empty: none.
+  std::string service_config;
+  std::string service_config_source;
 };
 
 /// Parses a target of a known scheme, or one in a spelling of gRPC's

@@ -82,6 +82,22 @@ TEST_F(ConfigTest, ATargetWithASchemeStandsForItself) {
   EXPECT_TRUE(target.options.has_spin_micros());
 }
 
+TEST_F(ConfigTest, AServiceConfigGoesWithTheName) {
+  const std::string json = R"({"targets": {
+      "near": {"uri": "shm:x", "serviceConfig": {"methodConfig": [
+          {"name": [{}], "timeout": "1s"}]}},
+      "same": {"uri": "near"},
+      "other": {"uri": "near", "serviceConfig": {}}}})";
+  EXPECT_THAT(Resolved(json, "near").service_config, HasSubstr("\"1s\""));
+  EXPECT_EQ(Resolved(json, "same").service_config,
+            Resolved(json, "near").service_config);
+  EXPECT_THAT(Resolved(json, "other").service_config, Not(HasSubstr("1s")));
+  EXPECT_EQ(Resolved(json, "shm:x").service_config, "");
+  EXPECT_THAT(Mistake(R"({"targets": {"x": {"uri": "shm:x", "serviceConfig": {
+                  "methodConfig": [{"timeout": "soon"}]}}}})"),
+              HasSubstr("config.json: targets.x: the service config is not"));
+}
+
 TEST_F(ConfigTest, SpellingsOfOneAddressAreOneName) {
   constexpr char kJson[] =
       R"({"targets": {"dns:///localhost:50051": {"uri": "unix:greeter"}}})";
