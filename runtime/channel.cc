@@ -290,6 +290,14 @@ void NearChannel::AttemptFailedLocked(const absl::Status& error) {
       static_cast<int64_t>(static_cast<double>(backoff_nanos_) * jitter));
 }
 
+void NearChannel::WaitUntilCancelled(const NearClientCall* call,
+                                     Deadline until) {
+  MutexLock lock(&mu_);
+  while (!call->cancel_requested() && !until.passed()) {
+    changed_.WaitUntil(&mu_, until);
+  }
+}
+
 void NearChannel::InterruptAcquire() {
   MutexLock lock(&mu_);
   changed_.SignalAll();

@@ -46,6 +46,10 @@ class NearChannel final : public ChannelInterface,
   absl::StatusOr<std::shared_ptr<ClientSession>> Acquire(NearClientCall* call);
   /// Whether Acquire would return at once.
   bool Ready() ABSL_LOCKS_EXCLUDED(mu_);
+  /// Blocks until `until`, or until the call, which has no session, is
+  /// cancelled.
+  void WaitUntilCancelled(const NearClientCall* call, Deadline until)
+      ABSL_LOCKS_EXCLUDED(mu_);
   /// Ends a wait in Acquire of a call that was cancelled.
   void InterruptAcquire();
 

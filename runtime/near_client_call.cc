@@ -87,18 +87,6 @@ RefPtr<NearClientCall> NearClientCall::Make(
   return RefPtr<NearClientCall>::Adopt(call);
 }
 
-void NearClientCall::ApplyLimits(const MethodConfig& config) {
-  if (config.max_request_bytes.has_value()) {
-    const uint32_t most =
-        std::min<uint32_t>(*config.max_request_bytes, INT32_MAX);
-    max_send_ =
-        static_cast<int>(std::min(static_cast<uint32_t>(max_send_), most));
-  }
-  if (config.max_response_bytes.has_value()) {
-    max_receive_ = std::min(max_receive_, *config.max_response_bytes);
-  }
-}
-
 void NearClientCall::OnUnreferenced() {
   session_.reset();
   channel_.reset();
@@ -110,6 +98,7 @@ void NearClientCall::OnUnreferenced() {
   metadata_ = {};
   deadline_ = Deadline();
   config_ = nullptr;
+  if (std::exchange(attempts_, 0) != 0) retry_metadata_.clear();
   has_monotonic_deadline_ = false;
   opened_ = refused_ = initial_here_ = final_ = draining_ = false;
   retried_ = false;
@@ -126,183 +115,12 @@ void NearClientCall::OnUnreferenced() {
   if (!call_cache.Keep(this)) delete this;
 }
 
-Deadline NearClientCall::deadline() {
-  if (!has_monotonic_deadline_) {
-    has_monotonic_deadline_ = true;
-    deadline_ = DeadlineAt(context_->deadline());
-    if (config_ != nullptr && config_->timeout_nanos.has_value()) {
-      deadline_ = std::min(deadline_, Deadline::After(*config_->timeout_nanos));
-    }
-  }
-  return deadline_;
-}
-
-bool NearClientCall::wait_for_ready() const {
-  if (config_ != nullptr && config_->wait_for_ready.has_value() &&
-      !ClientContextAccess::wait_for_ready_set(*context_)) {
-    return *config_->wait_for_ready;
-  }
-  return ClientContextAccess::wait_for_ready(*context_);
-}
-
 std::string NearClientCall::peer() const {
   return session_ == nullptr ? std::string() : session_->PeerName();
 }
 
 PeerCredentials NearClientCall::peer_credentials() const {
   return session_ == nullptr ? PeerCredentials() : session_->link().info().peer;
-}
-
-// --- Starting ---
-
-bool NearClientCall::Prepare() {
-  const MetadataBlock& metadata = ClientContextAccess::metadata(*context_);
-  if (!metadata.empty()) {
-    std::string problem = metadata.Problem();
-    if (!problem.empty()) {
-      EndUnattached(INTERNAL, std::move(problem));
-      return false;
-    }
-    metadata_ = metadata.bytes();
-  }
-  constexpr int64_t kNever = INT64_MAX;
-  const WallTime wall = context_->deadline();
-  int64_t left = wall == WallTime::max() ? kNever : NanosUntil(wall);
-  if (config_ != nullptr) {
-    left = std::min(left, config_->timeout_nanos.value_or(kNever));
-  }
-  if (left <= 0) {
-    EndUnattached(DEADLINE_EXCEEDED, "Deadline Exceeded");
-    return false;
-  }
-  if (left != kNever) timeout_ns_ = static_cast<uint64_t>(left);
-  if (cancel_requested()) {
-    EndUnattached(CANCELLED, "CANCELLED");
-    return false;
-  }
-  return true;
-}
-
-bool NearClientCall::Attach(OutMessage message, bool half_close, bool corked) {
-  for (;;) {
-    absl::StatusOr<std::shared_ptr<ClientSession>> acquired =
-        channel_->Acquire(this);
-    if (!acquired.ok()) {
-      EndUnattached(static_cast<StatusCode>(acquired.status().raw_code()),
-                    std::string(acquired.status().message()));
-      return false;
-    }
-    if (session_ != nullptr) LeaveSession();
-    session_ = *std::move(acquired);
-    session_seen_.store(session_.get());
-    // False: it broke since; nothing of the call was sent there.
-    if (session_->Start(this, message, half_close, corked)) break;
-  }
-  if (cancel_requested()) session_->Cancel(this, CANCELLED, "CANCELLED");
-  return true;
-}
-
-void NearClientCall::LeaveSession() {
-  {
-    MutexLock lock(&cancel_mu_);
-    session_seen_.store(nullptr);
-  }
-  session_.reset();
-}
-
-bool NearClientCall::PrepareRetry() {
-  if (!refused_ || code_ != UNAVAILABLE) return false;
-  // Once; a call that waits for a server, as often as its deadline lets it.
-  if (std::exchange(retried_, true) && !wait_for_ready()) return false;
-  LeaveSession();
-  const uint32_t max_receive = max_receive_;
-  ResetStreams();
-  max_receive_ = max_receive;
-  opened_ = refused_ = final_ = half_close_sent_ = false;
-  text_.clear();
-  return true;
-}
-
-bool NearClientCall::Retry(OutMessage request) {
-  if (!PrepareRetry()) return false;
-  if (Prepare()) Attach(request, /*half_close=*/true, /*corked=*/false);
-  return true;
-}
-
-void NearClientCall::EndUnattached(StatusCode code, std::string text) {
-  ended_ = true;
-  SetFinal(code, text, {});
-}
-
-void NearClientCall::Start(OutMessage message, bool half_close, bool corked) {
-  deadline();
-  if (message && max_send_ >= 0 &&
-      message.size(message.message) > static_cast<size_t>(max_send_)) {
-    EndUnattached(
-        RESOURCE_EXHAUSTED,
-        absl::StrCat("Sent message larger than max (",
-                     message.size(message.message), " vs. ", max_send_, ")"));
-    return;
-  }
-  if (!Prepare()) return;
-  if (!ops_.has_sink() || channel_->Ready()) {
-    Attach(message, half_close, corked);
-    return;
-  }
-  // Connecting may take long: not on a thread that expects to go on.
-  attach_task_.has_message = static_cast<bool>(message);
-  if (message) SerializeTo(message, &attach_task_.message);
-  attach_task_.half_close = half_close;
-  attach_task_.corked = corked;
-  attaching_.store(true);
-  Ref();
-  Executor::Process().Submit(&attach_task_);
-}
-
-void NearClientCall::AttachTask::Run() {
-  const RefPtr<NearClientCall> self = RefPtr<NearClientCall>::Adopt(call);
-  call->Attach(has_message ? BufferMessage(message) : OutMessage(), half_close,
-               corked);
-  for (;;) {
-    std::vector<std::function<void()>> operations;
-    {
-      MutexLock lock(&call->unattached_mu_);
-      if (call->deferred_.empty()) {
-        call->attaching_.store(false);
-        return;
-      }
-      operations.swap(call->deferred_);
-    }
-    for (const auto& operation : operations) operation();
-  }
-}
-
-bool NearClientCall::Defer(std::function<void()> operation) {
-  MutexLock lock(&unattached_mu_);
-  if (!attaching_.load()) return false;
-  deferred_.push_back(std::move(operation));
-  return true;
-}
-
-Status NearClientCall::Unary(OutMessage request, InMessage response) {
-  const size_t size = max_send_ < 0 ? 0 : request.size(request.message);
-  if (max_send_ >= 0 && size > static_cast<size_t>(max_send_)) {
-    return Status(RESOURCE_EXHAUSTED,
-                  absl::StrCat("Sent message larger than max (", size, " vs. ",
-                               max_send_, ")"));
-  }
-  do {
-    if (!Prepare()) return FinalStatus();
-    wants_message_ = true;
-    reply_into_ = response;
-    ops_.Begin(Op::kFinish);
-    if (!Attach(request, /*half_close=*/true, /*corked=*/false)) {
-      return FinalStatus();
-    }
-    session_->Await(this, Op::kFinish);
-    ops_.TakeResult(Op::kFinish);  // With the reply parsed.
-  } while (PrepareRetry());
-  return FinalStatus();
 }
 
 // The call has left its session: nobody else looks at it now.

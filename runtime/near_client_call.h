@@ -119,6 +119,7 @@ class NearClientCall final : public ClientCall,
   void LeaveSession();
   /// True: no handler saw the call, which is as if it had not been started.
   bool PrepareRetry();
+  bool WaitByPolicy();
   /// An operation of a call that ended without a session.
   void CompleteUnattached(Op op, bool ok);
   Status FinalStatus() const;
@@ -131,6 +132,8 @@ class NearClientCall final : public ClientCall,
   std::atomic<bool> cancel_requested_{false};
   ClientContext* context_ = nullptr;
   const MethodConfig* config_ = nullptr;  ///< The channel's; null: none.
+  int attempts_ = 0;                      ///< That failed, by its policy.
+  MetadataBlock retry_metadata_;          ///< Of later attempts.
   const char* path_ = nullptr;
   uint32_t tag_ = 0;
   OpTable ops_;

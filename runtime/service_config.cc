@@ -1,12 +1,14 @@
 #include "runtime/service_config.h"
 
 #include <algorithm>
+#include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/json_util.h"
 #include "nearcall/service_config.pb.h"
 #include "runtime/absl_view.h"
+#include "runtime/deadline.h"
 
 namespace nearcall::internal {
 namespace {
@@ -82,6 +84,15 @@ absl::StatusOr<MethodConfig> MethodOf(const config::MethodConfig& given,
 }
 
 }  // namespace
+
+int64_t RetryPolicy::Backoff(int failed) const {
+  double nanos = static_cast<double>(initial_backoff_nanos);
+  for (int i = 0; i < failed; ++i) nanos *= backoff_multiplier;
+  nanos = std::min(nanos, static_cast<double>(max_backoff_nanos));
+  std::minstd_rand random(static_cast<uint32_t>(MonotonicNanos()));
+  return static_cast<int64_t>(
+      nanos * std::uniform_real_distribution<>(0.8, 1.2)(random));
+}
 
 absl::StatusOr<std::shared_ptr<const ServiceConfig>> ServiceConfig::Parse(
     std::string_view json, std::string_view source) {

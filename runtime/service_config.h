@@ -20,6 +20,9 @@ struct RetryPolicy {
   double backoff_multiplier = 0;
   uint32_t retryable = 0;  ///< Bit N: the status code N.
 
+  /// After `failed` attempts more than one: grows to the maximum, and is up to
+  /// a fifth shorter or longer, so that callers spread. Nanoseconds.
+  int64_t Backoff(int failed) const;
   bool Retries(int code) const { return (retryable >> code & 1) != 0; }
 };
 

@@ -31,7 +31,7 @@ inline std::ostream& operator<<(std::ostream& out, Surface surface) {
   return out;
 }
 
-/// Set up `context` and the request, then start one of the two methods.
+/// Set up `context` and the request, then start one of the methods.
 class PendingCall {
  public:
   explicit PendingCall(Surface surface) : surface_(surface) {}
@@ -53,6 +53,13 @@ class PendingCall {
     Start([this, stub] { return stub->Block(&context, plan_, &reply); },
           [this, stub](auto done) {
             stub->async()->Block(&context, &plan_, &reply, done);
+          });
+  }
+  void StartFail(TestService::Stub* stub, Plan plan) {
+    plan_ = std::move(plan);
+    Start([this, stub] { return stub->Fail(&context, plan_, &reply); },
+          [this, stub](auto done) {
+            stub->async()->Fail(&context, &plan_, &reply, done);
           });
   }
   /// Blocks until it has ended.

@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include "tests/call/call_test.h"
+#include "tests/call/pending_call.h"
 
 namespace nearcall::test {
 namespace {
@@ -67,6 +67,85 @@ TEST_P(ServiceConfigTest, AMistakeEndsEachCall) {
   const Served served = Serve();
   EXPECT_THAT(Echo(Configured(R"("timeout": 7)"), 8),
               IsStatus(INVALID_ARGUMENT, "service config"));
+}
+
+constexpr char kRetries[] = R"("retryPolicy": {
+    "maxAttempts": 4, "initialBackoff": "0.001s", "maxBackoff": "0.002s",
+    "backoffMultiplier": 2, "retryableStatusCodes": ["ABORTED"]})";
+
+Plan Failing(StatusCode code, int fails = 0) {
+  Plan plan;
+  plan.set_gate("attempts");
+  plan.set_code(code);
+  plan.set_message("on purpose");
+  plan.set_fails(fails);
+  return plan;
+}
+
+TEST_P(ServiceConfigTest, ACallIsTriedAgain) {
+  const Served served = Serve();
+  const auto stub = TestService::NewStub(Configured(kRetries));
+  for (const Surface surface : kAllSurfaces) {
+    PendingCall call(surface);
+    call.context.AddMetadata("kept", "yes");
+    call.StartFail(stub.get(), Failing(ABORTED, 3));
+    EXPECT_THAT(call.Await(), IsOk());
+  }
+  EXPECT_EQ(Gatekeeper(served).AwaitEntered("attempts", 12).entered(), 12);
+}
+
+TEST_P(ServiceConfigTest, NotMoreOftenThanItSays) {
+  const Served served = Serve();
+  const auto stub = TestService::NewStub(Configured(kRetries));
+  for (const Surface surface : kAllSurfaces) {
+    PendingCall call(surface);
+    call.StartFail(stub.get(), Failing(ABORTED));
+    EXPECT_THAT(call.Await(), IsStatus(ABORTED, "on purpose"));
+  }
+  EXPECT_EQ(Gatekeeper(served).AwaitEntered("attempts", 12).entered(), 12);
+}
+
+TEST_P(ServiceConfigTest, WhatIsNotTriedAgain) {
+  const Served served = Serve();
+  const auto stub = TestService::NewStub(Configured(kRetries));
+  Message reply;
+  {  // Another code.
+    ClientContext context;
+    EXPECT_THAT(stub->Fail(&context, Failing(UNAVAILABLE, 1), &reply),
+                IsStatus(UNAVAILABLE, "on purpose"));
+  }
+  {  // The server has answered with metadata.
+    ClientContext context;
+    Plan plan = Failing(ABORTED, 1);
+    Entry* entry = plan.add_initial_metadata();
+    entry->set_key("answer");
+    entry->set_value("given");
+    EXPECT_THAT(stub->Fail(&context, plan, &reply), IsStatus(ABORTED, ""));
+  }
+  {  // The server asks not to.
+    ClientContext context;
+    Plan plan = Failing(ABORTED, 1);
+    Entry* entry = plan.add_trailing_metadata();
+    entry->set_key("grpc-retry-pushback-ms");
+    entry->set_value("-1");
+    EXPECT_THAT(stub->Fail(&context, plan, &reply), IsStatus(ABORTED, ""));
+  }
+  EXPECT_EQ(Gatekeeper(served).AwaitEntered("attempts", 3).entered(), 3);
+}
+
+TEST_P(ServiceConfigTest, ACancelEndsTheWaitForTheNextTry) {
+  const Served served = Serve();
+  const auto stub = TestService::NewStub(Configured(R"("retryPolicy": {
+      "maxAttempts": 2, "initialBackoff": "3600s", "maxBackoff": "3600s",
+      "backoffMultiplier": 1, "retryableStatusCodes": ["ABORTED"]})"));
+  int64_t ended = 0;
+  for (const Surface surface : kAllSurfaces) {
+    PendingCall call(surface);
+    call.StartFail(stub.get(), Failing(ABORTED));
+    Gatekeeper(served).AwaitEnded("attempts", ++ended);
+    call.context.TryCancel();
+    EXPECT_THAT(call.Await(), IsStatus(CANCELLED, ""));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(

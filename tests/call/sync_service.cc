@@ -63,6 +63,14 @@ Status SyncService::Throw(ServerContext*, const Message* request, Message*) {
 Status SyncService::Fail(ServerContext* context, const Plan* plan, Message*) {
   AddInitial(*plan, context);
   AddTrailing(*plan, context);
+  const Visit visit(&gates_, *plan, context);
+  const auto attempts =
+      context->client_metadata().find("grpc-previous-rpc-attempts");
+  if (plan->fails() != 0 && attempts != context->client_metadata().end() &&
+      std::string(attempts->second.data(), attempts->second.size()) ==
+          std::to_string(plan->fails())) {
+    return Status();
+  }
   return StatusOf(*plan);
 }
 

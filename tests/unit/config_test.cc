@@ -89,8 +89,7 @@ TEST_F(ConfigTest, AServiceConfigGoesWithTheName) {
       "same": {"uri": "near"},
       "other": {"uri": "near", "serviceConfig": {}}}})";
   EXPECT_THAT(Resolved(json, "near").service_config, HasSubstr("\"1s\""));
-  EXPECT_EQ(Resolved(json, "same").service_config,
-            Resolved(json, "near").service_config);
+  EXPECT_THAT(Resolved(json, "same").service_config, HasSubstr("\"1s\""));
   EXPECT_THAT(Resolved(json, "other").service_config, Not(HasSubstr("1s")));
   EXPECT_EQ(Resolved(json, "shm:x").service_config, "");
   EXPECT_THAT(Mistake(R"({"targets": {"x": {"uri": "shm:x", "serviceConfig": {

@@ -35,10 +35,10 @@ class ChannelArguments {
     SetInt("grpc.max_send_message_length", bytes);
   }
 
-  /// gRPC's service config: the methods' timeouts, waitForReady and message
-  /// limits; what else is in it is ignored. A mistake in it ends every
-  /// call of the channel with INVALID_ARGUMENT. The configuration's own for the
-  /// target wins, as a whole.
+  /// gRPC's service config: the methods' timeouts, waitForReady, message limits
+  /// and (for unary calls) retryPolicy; what else is in it is ignored. A
+  /// mistake in it ends every call of the channel with INVALID_ARGUMENT. The
+  /// configuration's own for the target wins, as a whole.
   void SetServiceConfigJSON(const std::string& service_config_json) {
     SetString("grpc.service_config", service_config_json);
   }
