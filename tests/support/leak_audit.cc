@@ -61,8 +61,39 @@ std::multiset<std::string> Threads(const std::string& proc) {
   return result;
 }
 
-void AddSysV(const std::string& kind, size_t owner_column,
-             std::set<std::string>* machine) {
+// The state letter and the parent of a process; false: there is none.
+bool StatusOf(pid_t pid, char* state, pid_t* parent) {
+  std::string text;
+  std::getline(std::ifstream("/proc/" + std::to_string(pid) + "/stat"), text);
+  // The second field is a name in parentheses that may contain anything.
+  const size_t name_end = text.rfind(')');
+  if (name_end == text.npos) return false;
+  return static_cast<bool>(std::istringstream(text.substr(name_end + 1)) >>
+                           *state >> *parent);
+}
+
+// A live process that is neither this one nor started by it.
+bool IsStranger(pid_t pid) {
+  char state;
+  pid_t parent;
+  if (pid <= 0 || !StatusOf(pid, &state, &parent) || state == 'Z') return false;
+  while (pid != getpid()) {
+    if (pid <= 1 || !StatusOf(pid, &state, &parent)) return true;
+    pid = parent;
+  }
+  return false;
+}
+
+struct SysVTable {
+  const char* kind;
+  size_t owner;               ///< The column of the uid.
+  std::vector<size_t> users;  ///< Those of pids that used it last.
+};
+
+// But for what other programs are using: tests of the machine run beside each
+// other, and some for longer than the audit's patience.
+void AddSysV(const SysVTable& description, std::set<std::string>* machine) {
+  const std::string kind = description.kind;
   std::ifstream table("/proc/sysvipc/" + kind);
   std::string line;
   std::getline(table, line);  // The heading.
@@ -70,9 +101,12 @@ void AddSysV(const std::string& kind, size_t owner_column,
     std::istringstream text(line);
     const std::vector<std::string> columns{
         std::istream_iterator<std::string>(text), {}};
-    if (columns.size() <= owner_column) continue;
-    if (columns[owner_column] != std::to_string(geteuid())) continue;
-    machine->insert(kind + " " + columns[1]);
+    if (columns.size() <= description.owner) continue;
+    if (columns[description.owner] != std::to_string(geteuid())) continue;
+    const bool strange = std::any_of(
+        description.users.begin(), description.users.end(),
+        [&](size_t user) { return IsStranger(std::stoi(columns[user])); });
+    if (!strange) machine->insert(kind + " " + columns[1]);
   }
 }
 
@@ -81,10 +115,9 @@ std::set<std::string> Machine() {
   for (const std::string& name : Entries("/dev/shm")) {
     result.insert("/dev/shm/" + name);
   }
-  // uid is behind key, id, perms and what differs by kind.
-  AddSysV("msg", 7, &result);
-  AddSysV("shm", 7, &result);
-  AddSysV("sem", 4, &result);
+  AddSysV({"msg", 7, {5, 6}}, &result);
+  AddSysV({"shm", 7, {4, 5}}, &result);
+  AddSysV({"sem", 4, {}}, &result);
   if (const char* directory = getenv("NEARCALL_RUNTIME_DIR")) {
     for (const std::string& name : Entries(directory)) {
       result.insert(std::string(directory) + "/" + name);

@@ -16,7 +16,9 @@ struct Holdings {
 
   std::multiset<std::string> descriptors;  ///< "socket", "/path", ...
   std::multiset<std::string> threads;      ///< By name.
-  std::set<std::string> machine;  ///< /dev/shm, SysV, the runtime directory.
+  /// /dev/shm, SysV, the runtime directory: but for SysV objects that other
+  /// programs are using.
+  std::set<std::string> machine;
 };
 
 /// Takes the baseline when made; Check waits, within a generous bound, until
