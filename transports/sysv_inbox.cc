@@ -66,10 +66,28 @@ void SysvInbox::Open(std::shared_ptr<SysvMailbox> box) {
 
 void SysvInbox::Forget(SysvMailbox* box) {
   MutexLock lock(&mutex_);
-  if (box->pending() >= kMailboxBytes) --full_;
+  EmptyLocked(box);
   if (box->listed) std::erase(ready_, box);
   if ((std::exchange(box->armed, 0) & kWritable) != 0) --parked_writers_;
   boxes_.erase(box->base);
+}
+
+void SysvInbox::Close(SysvMailbox* box) {
+  MutexLock lock(&mutex_);
+  EmptyLocked(box);
+  box->drained = true;
+  ListLocked(box);
+  WakeLocked();
+}
+
+// A full mailbox keeps everybody from receiving.
+void SysvInbox::EmptyLocked(SysvMailbox* box) {
+  if (box->pending() >= kMailboxBytes) {
+    --full_;
+    if (followers_ > 0) changed_.SignalAll();
+  }
+  box->arrived.clear();
+  box->taken = 0;
 }
 
 // --- Receiving ---
@@ -295,9 +313,7 @@ void SysvInbox::Lose(SysvMailbox* box, std::string_view reason) {
 
 void SysvInbox::Discard(SysvMailbox* box, std::string_view reason) {
   MutexLock lock(&mutex_);
-  if (box->pending() >= kMailboxBytes) --full_;
-  box->arrived.clear();
-  box->taken = 0;
+  EmptyLocked(box);
   box->drained = true;
   LoseLocked(box, reason);
 }

@@ -55,7 +55,7 @@ struct SysvMailbox {
   size_t taken = 0;  ///< Of arrived, by the reader.
   bool ended = false;
   bool confirmed = false;  ///< Data may come.
-  bool drained = false;    ///< After gone: nothing more of it is in the queue.
+  bool drained = false;    ///< Nothing more is taken for it from the queue.
   std::string reason;      ///< Why it is gone.
 
   // Parking.
@@ -86,6 +86,9 @@ class SysvInbox final : public Waiter,
   /// Draws its base; from here on it receives.
   void Open(std::shared_ptr<SysvMailbox> box);
   void Forget(SysvMailbox* box);
+  /// Nobody reads it any more, though it may not be forgotten yet: what has
+  /// arrived and what still comes is dropped. Wakes its sleepers.
+  void Close(SysvMailbox* box);
 
   /// Moves what has arrived to `in`, up to the end of a frame; receives when
   /// there is nothing. kEnd and kBroken: and nothing will come. By the link's
@@ -162,6 +165,7 @@ class SysvInbox final : public Waiter,
   bool MoveLocked(SysvMailbox* box, InBuffer* in)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DrainLocked(SysvMailbox* box) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EmptyLocked(SysvMailbox* box) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LoseLocked(SysvMailbox* box, std::string_view reason)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LoseQueueLocked(int error) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -258,7 +258,7 @@ void SysvLink::Close() {
   if (!parts_.client_record.empty()) {
     SysvWatch::SignalClosed(parts_.client_record);
   }
-  parts_.inbox->Ring(box_.get());
+  parts_.inbox->Close(box_.get());
 }
 
 }  // namespace nearcall::internal

@@ -96,7 +96,10 @@ void SysvListener::DropStalledLocked() {
   });
 }
 
+// A client that has confirmed already takes it for a link, which ends here.
 void SysvListener::Drop(HalfOpen* half_open) {
+  SysvSendEmpty(half_open->box->peer_queue,
+                half_open->box->peer_base + kSysvEnd);
   SysvWatch::Process()->RemovePeer(half_open->watch_token);
   inbox_->Forget(half_open->box.get());
   if (half_open->box->gone.load()) RemoveSysvRecordIfDead(half_open->record);
