@@ -98,6 +98,7 @@ TEST_P(FlowTest, LargeTransfersBothWaysAtOnceEnd) {
   if (scheme == "shm" || scheme == "inproc") {
     settings.options += "&ring_bytes=4096";
   }
+  if (scheme == "fifo") settings.options += "&pipe_bytes=4096";
   const Served served = Serve(settings);
   const auto stub = TestService::NewStub(MakeChannel(Target()));
   // Four streams that each write 4 MB and answer as much, of messages below and

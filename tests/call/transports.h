@@ -58,11 +58,9 @@ inline std::vector<TransportCase> AllTransports() {
   return {
       {"shm", [](const S& n, int) { return "shm:" + n; }},
       {"unix", [](const S& n, int) { return "unix:" + n; }},
-      // Not yet sysv: over it a cancelled stream can leave the server's handler
-      // waiting (StreamEndTest.ACancelBetweenTwoChunksOfAMessage hangs in some
-      // runs). docs/transports.md says so.
-      // Not yet fifo: a server over it does not always hear of its client's
-      // death (RestartTest.AServerHearsOfItsClientsDeath).
+      {"sysv", [](const S& n, int) { return "sysv:" + n; }},
+      {"fifo", [](const S& n, int) { return "fifo:" + n; }, false, false,
+       /*tells_pid=*/false},
       {"tcp",
        [](const S& n, int pid) {
          return "tcp:localhost:" + std::to_string(PortOf(n, pid));
