@@ -145,6 +145,8 @@ void NearClientCall::DropUnread() {
 }
 
 void NearClientCall::OnProgress() {
+  // A server that has none to send sends no frame for it.
+  if (has_message()) initial_here_ = true;
   if (ops_.pending(Op::kInitialMetadata) && (initial_here_ || final_)) {
     ops_.Complete(Op::kInitialMetadata, initial_here_);
   }

@@ -278,6 +278,28 @@ TEST_P(StreamCallTest, InitialMetadataComesWithTheFirstMessage) {
   EXPECT_THAT(stream->Finish(), IsOk());
 }
 
+TEST_P(StreamCallTest, AMessageEndsTheWaitForInitialMetadata) {
+  const Served served = Serve();
+  const auto stub = TestService::NewStub(DefaultChannel(Target()));
+  for (const bool read_first : {true, false}) {
+    ClientContext context;
+    const auto stream = Bidi(stub.get(), &context);
+    Message message;
+    ASSERT_TRUE(stream->Write(MakeMessage(10)));
+    if (read_first) {
+      ASSERT_TRUE(stream->Read(&message));
+    }
+    // The server has added none, and the stream is open.
+    EXPECT_TRUE(stream->WaitForInitialMetadata());
+    if (!read_first) {
+      ASSERT_TRUE(stream->Read(&message));
+    }
+    EXPECT_TRUE(stream->WritesDone());
+    EXPECT_FALSE(stream->Read(&message));
+    EXPECT_THAT(stream->Finish(), IsOk());
+  }
+}
+
 TEST_P(StreamCallTest, AStatusAloneBringsNoInitialMetadata) {
   if (api() == Api::kSync) return;  // Only OnReadInitialMetadataDone tells.
   const Served served = Serve();
