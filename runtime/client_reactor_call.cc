@@ -21,18 +21,36 @@ void Swallow(Reaction&& reaction) {
   }
 }
 
+/// The only message of a call's client: as bytes, for the caller's may be gone
+/// before another try, unless its interceptors are to see the message itself.
+class KeptRequest {
+ public:
+  KeptRequest(const ClientCallPtr& call, OutMessage request)
+      : as_bytes_(request && !call->shows_messages()), request_(request) {
+    if (as_bytes_) SerializeTo(request, &bytes_);
+  }
+  /// Null for a stream of the client's.
+  OutMessage message() const {
+    return as_bytes_ ? BufferMessage(bytes_) : request_;
+  }
+
+ private:
+  const bool as_bytes_;
+  const OutMessage request_;
+  Buffer bytes_;
+};
+
 class ReactorCall final : public ClientReactorCall, private OpSink {
  public:
   ReactorCall(ChannelInterface* channel, const RpcMethod& method,
               ClientContext* context, ClientReactor* reactor,
               OutMessage request, InMessage reply)
       : reactor_(reactor),
-        call_(channel->CreateCall(method, context, this)),
+        call_(channel->NewCall(method, context, this)),
         corked_(ClientContextAccess::corked(*context)),
         has_request_(static_cast<bool>(request)),
-        reply_(reply) {
-    if (has_request_) SerializeTo(request, &request_);
-  }
+        request_(call_, request),
+        reply_(reply) {}
 
   void StartCall() override;
   void StartRead(InMessage into) override {
@@ -88,7 +106,7 @@ class ReactorCall final : public ClientReactorCall, private OpSink {
   const ClientCallPtr call_;
   const bool corked_;
   const bool has_request_;
-  Buffer request_;
+  const KeptRequest request_;
   const InMessage reply_;
   Status status_;
   // The start of the call itself is the first.
@@ -106,8 +124,7 @@ void ReactorCall::StartCall() {
   // This, and the context with its reference, may be gone before Finish is
   // back.
   const ClientCallPtr call = call_;
-  call->Start(has_request_ ? BufferMessage(request_) : OutMessage(),
-              /*half_close=*/has_request_, corked_);
+  call->Start(request_.message(), /*half_close=*/has_request_, corked_);
   Began(1);
   call->ReadInitialMetadata();
   {
@@ -154,7 +171,7 @@ void ReactorCall::OnOp(Op op, bool ok) {
 bool ReactorCall::TriesAgain() {
   // This may be gone before Finish is back.
   const ClientCallPtr call = call_;
-  if (!call->Retry(BufferMessage(request_))) return false;
+  if (!call->Retry(request_.message())) return false;
   initial_missing_ = false;
   Began(2);
   call->ReadInitialMetadata();
@@ -181,17 +198,17 @@ class FunctionCall final : public OpSink {
              ClientContext* context, OutMessage request, InMessage response,
              std::function<void(Status)> done) {
     done_ = std::move(done);
-    call_ = channel->CreateCall(method, context, this);
+    call_ = channel->NewCall(method, context, this);
     response_ = response;
-    SerializeTo(request, &request_);
+    request_.emplace(call_, request);
     // This may be gone before Finish is back.
     const ClientCallPtr call = call_;
-    call->Start(BufferMessage(request_), /*half_close=*/true, /*corked=*/false);
+    call->Start(request_->message(), /*half_close=*/true, /*corked=*/false);
     call->Finish(&status_, response_);
   }
   void OnOp(Op, bool) override {
     const ClientCallPtr call = call_;
-    if (call->Retry(BufferMessage(request_))) {
+    if (call->Retry(request_->message())) {
       call->Finish(&status_, response_);
       return;
     }
@@ -201,7 +218,7 @@ class FunctionCall final : public OpSink {
 
  private:
   ClientCallPtr call_;
-  Buffer request_;  ///< For another try: the caller's may be gone by then.
+  std::optional<KeptRequest> request_;
   InMessage response_;
   Status status_;
   std::function<void(Status)> done_;

@@ -10,6 +10,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 
@@ -30,6 +32,11 @@ class MethodTable {
   /// `host` empty: for every host. False: the path is served already.
   bool Add(std::string_view host, std::string_view path, MethodHandler* handler,
            const Buffering& buffering);
+  /// Owns a handler that was made for the table; returns it.
+  MethodHandler* Keep(std::unique_ptr<MethodHandler> handler) {
+    kept_.push_back(std::move(handler));
+    return kept_.back().get();
+  }
   /// What answers every path that was not added.
   void SetGeneric(MethodHandler* handler) { generic_.handler = handler; }
   /// The method for a call with this authority; null: none.
@@ -39,6 +46,7 @@ class MethodTable {
 
  private:
   absl::flat_hash_map<std::string, std::unique_ptr<ServedMethod>> methods_;
+  std::vector<std::unique_ptr<MethodHandler>> kept_;
   bool has_hosts_ = false;
   mutable ServedMethod generic_;  ///< Its path is the call's.
 };

@@ -83,7 +83,6 @@ RefPtr<NearClientCall> NearClientCall::Make(
                    : channel->RegisterMethod(method.name());
   call->channel_ = std::move(channel);
   call->ops_.Reset(sink, sink == nullptr ? nullptr : &Executor::Process());
-  ClientContextAccess::Bind(context, call);
   return RefPtr<NearClientCall>::Adopt(call);
 }
 

@@ -1,4 +1,5 @@
 #include <nearcall/server_builder.h>
+#include <nearcall/server_interceptor.h>
 #include <nearcall/service.h>
 
 #include <cstdio>
@@ -7,13 +8,22 @@
 #include "absl/strings/str_cat.h"
 #include "runtime/config.h"
 #include "runtime/generic_handler.h"
+#include "runtime/intercepted_server_call.h"
 #include "runtime/method_table.h"
 #include "runtime/server_core.h"
 #include "runtime/target_settings.h"
 #include "runtime/transport.h"
 
 namespace nearcall {
-namespace {}
+ServerBuilder::ServerBuilder() = default;
+ServerBuilder::~ServerBuilder() = default;
+
+void ServerBuilder::experimental_type::SetInterceptorCreators(
+    std::vector<std::unique_ptr<
+        nearcall::experimental::ServerInterceptorFactoryInterface>>
+        interceptor_creators) {
+  builder_->interceptor_creators_ = std::move(interceptor_creators);
+}
 
 ServerBuilder& ServerBuilder::AddListeningPort(
     const std::string& target, std::shared_ptr<ServerCredentials> credentials,
@@ -52,12 +62,24 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::Start() {
   const auto configuration = internal::CurrentConfiguration();
   if (!configuration.ok()) return configuration.status();
   auto methods = std::make_unique<internal::MethodTable>();
+  std::shared_ptr<const internal::ServerInterceptorFactories> interceptors;
+  if (!interceptor_creators_.empty()) {
+    interceptors = std::make_shared<const internal::ServerInterceptorFactories>(
+        std::move(interceptor_creators_));
+  }
+  const auto intercepted = [&](internal::MethodHandler* handler,
+                               internal::RpcMethod::RpcType type) {
+    return interceptors == nullptr ? handler
+                                   : methods->Keep(internal::Intercept(
+                                         handler, type, interceptors));
+  };
   absl::Status problem;
   for (const Registration& registration : services_) {
     internal::ServiceAccess::ForEachMethod(
         *registration.service, [&](const internal::RpcServiceMethod& method) {
           if (method.handler() == nullptr) return;
-          if (!methods->Add(registration.host, method.name(), method.handler(),
+          if (!methods->Add(registration.host, method.name(),
+                            intercepted(method.handler(), method.type()),
                             method.buffering())) {
             problem = absl::AlreadyExistsError(absl::StrCat(
                 "two registered services have the method ", method.name()));
@@ -65,10 +87,10 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::Start() {
         });
   }
   if (!problem.ok()) return problem;
-  std::unique_ptr<internal::MethodHandler> generic;
   if (generic_ != nullptr) {
-    generic = internal::MakeGenericHandler(generic_);
-    methods->SetGeneric(generic.get());
+    methods->SetGeneric(
+        intercepted(methods->Keep(internal::MakeGenericHandler(generic_)),
+                    internal::RpcMethod::BIDI_STREAMING));
   }
   internal::TargetSettings given;
   given.max_receive = max_receive_ < 0 ? -1 : max_receive_;
@@ -99,7 +121,7 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::Start() {
     selected.push_back(port.listener->port());
   }
   auto core = std::make_unique<internal::ServerCore>(
-      max_threads_, std::move(methods), std::move(generic), observer_);
+      max_threads_, std::move(methods), observer_);
   absl::Status started = core->Start(std::move(ports));
   if (!started.ok()) return started;
   for (size_t i = 0; i < ports_.size(); ++i) {

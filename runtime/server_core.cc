@@ -20,10 +20,8 @@ int Cores() {
 }  // namespace
 
 ServerCore::ServerCore(int max_threads, std::unique_ptr<MethodTable> methods,
-                       std::unique_ptr<MethodHandler> generic,
                        ConnectionObserver* observer)
-    : generic_(std::move(generic)),
-      methods_(std::move(methods)),
+    : methods_(std::move(methods)),
       generation_(ForkGeneration()),
       executor_(std::make_unique<Executor>(Cores(), max_threads)),
       events_(observer, executor_.get()) {}

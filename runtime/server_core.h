@@ -23,9 +23,7 @@ namespace nearcall::internal {
 class ServerCore final : public CallAdmission,
                          private SignalShutdown::Listener {
  public:
-  /// `generic` may be null; it is kept for `methods`, which refers to it.
   ServerCore(int max_threads, std::unique_ptr<MethodTable> methods,
-             std::unique_ptr<MethodHandler> generic,
              ConnectionObserver* observer);
   ~ServerCore();
 
@@ -63,7 +61,6 @@ class ServerCore final : public CallAdmission,
   void WaitForWrites();
   bool AllSent();
 
-  const std::unique_ptr<MethodHandler> generic_;
   const std::unique_ptr<MethodTable> methods_;
   const uint32_t generation_;
   std::vector<std::string> addresses_;

@@ -2,6 +2,7 @@
 // is killed. Writes one line, "ready ADDRESS...", once it does.
 //
 //   --callback             reactors in place of blocking handlers
+//   --record-hooks         RecordingServerInterceptors
 //   --max-receive=BYTES    as ServerBuilder::SetMaxReceiveMessageSize
 //   --max-send=BYTES
 //   --max-threads=COUNT
@@ -28,6 +29,8 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--callback") == 0) {
       settings.callback = true;
+    } else if (std::strcmp(argv[i], "--record-hooks") == 0) {
+      settings.record_hooks = true;
     } else if (number(argv[i], "--max-receive=", &settings.max_receive) ||
                number(argv[i], "--max-send=", &settings.max_send) ||
                number(argv[i], "--max-threads=", &settings.max_threads) ||

@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "tests/call/interceptors.h"
+
 namespace nearcall::test {
 
 using internal::ChildProcess;
@@ -37,6 +39,7 @@ ChildProcess ExecUntilReady(const std::vector<std::string>& argv,
 std::vector<std::string> ServerCommand(const ServerSettings& settings) {
   std::vector<std::string> argv = {NEARCALL_CALL_SERVER};
   if (settings.callback) argv.push_back("--callback");
+  if (settings.record_hooks) argv.push_back("--record-hooks");
   const auto option = [&argv](const char* name, int value) {
     if (value != 0) argv.push_back(name + std::to_string(value));
   };
@@ -128,11 +131,15 @@ Served ServingTest::Serve(ServerSettings settings, const std::string& name) {
 std::shared_ptr<Channel> MakeChannel(const std::string& target) {
   ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
-  return CreateCustomChannel(target, InsecureChannelCredentials(), arguments);
+  return experimental::CreateCustomChannelWithInterceptors(
+      target, InsecureChannelCredentials(), arguments,
+      PassingClientInterceptors());
 }
 
 std::shared_ptr<Channel> DefaultChannel(const std::string& target) {
-  return CreateChannel(target, InsecureChannelCredentials());
+  return experimental::CreateCustomChannelWithInterceptors(
+      target, InsecureChannelCredentials(), ChannelArguments(),
+      PassingClientInterceptors());
 }
 
 std::chrono::system_clock::time_point In(std::chrono::nanoseconds time) {

@@ -62,6 +62,8 @@ class ReactorStream final : public Stream, private Reactor {
   }
 
   Reactor* reactor() { return this; }
+  /// The request, where the call has just one: interceptors may hold it back.
+  Plan request;
   void Start() {
     this->AddHold();
     this->StartCall();
@@ -151,7 +153,8 @@ std::unique_ptr<Stream> OpenServerStream(Api api, TestService::Stub* stub,
   if (api == Api::kSync) return Sync(stub->ServerStream(context, plan));
   auto stream =
       std::make_unique<ReactorStream<ClientReadReactor<Message>>>(context);
-  stub->async()->ServerStream(context, &plan, stream->reactor());
+  stream->request = plan;
+  stub->async()->ServerStream(context, &stream->request, stream->reactor());
   stream->Start();
   return stream;
 }

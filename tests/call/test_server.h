@@ -6,14 +6,16 @@
 #include <string>
 #include <vector>
 
+#include "tests/call/interceptors.h"
 #include "tests/call/services.h"
 
 namespace nearcall::test {
 
 struct ServerSettings {
   std::vector<std::string> targets;
-  bool callback = false;  ///< Reactors in place of blocking handlers.
-  int max_receive = 0;    ///< 0: the default.
+  bool callback = false;      ///< Reactors in place of blocking handlers.
+  bool record_hooks = false;  ///< With RecordingServerInterceptors.
+  int max_receive = 0;        ///< 0: the default.
   int max_send = 0;
   int max_threads = 0;
   /// ServerBuilder::SetStreamBuffering's mode, where not the default.
@@ -47,6 +49,9 @@ class TestServer {
           {static_cast<BufferingMode>(settings.buffering),
            static_cast<uint32_t>(settings.buffering_bytes)});
     }
+    builder.experimental().SetInterceptorCreators(
+        settings.record_hooks ? RecordingServerInterceptors(&gates_)
+                              : PassingServerInterceptors());
     server_ = builder.BuildAndStart();
   }
 

@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -28,7 +29,18 @@ std::shared_ptr<Channel> CreateCustomChannel(
     const std::shared_ptr<ChannelCredentials>& credentials,
     const ChannelArguments& arguments);
 
-/// The same, with the mistake as the result.
+namespace experimental {
+/// Every call of the channel goes through an interceptor of each factory, in
+/// this order (nearcall/client_interceptor.h).
+std::shared_ptr<Channel> CreateCustomChannelWithInterceptors(
+    const std::string& target,
+    const std::shared_ptr<ChannelCredentials>& credentials,
+    const ChannelArguments& arguments,
+    std::vector<std::unique_ptr<ClientInterceptorFactoryInterface>>
+        interceptor_creators);
+}  // namespace experimental
+
+/// The same as CreateCustomChannel, with the mistake as the result.
 absl::StatusOr<std::shared_ptr<Channel>> TryCreateChannel(
     const std::string& target,
     const std::shared_ptr<ChannelCredentials>& credentials,

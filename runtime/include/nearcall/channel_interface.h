@@ -6,6 +6,11 @@
 #include <nearcall/time.h>
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
 
 /// gRPC's names and order, usable under the same spelling by programs that move
 /// over (compat/).
@@ -21,8 +26,20 @@ enum class ConnectivityState : int {
 class ClientContext;
 class ChannelInterface;
 
+namespace experimental {
+class ClientInterceptorFactoryInterface;
+}
+
 namespace internal {
 class RpcMethod;
+
+/// Whose interceptors see a channel's calls: those from `first` on.
+struct ChannelInterceptors {
+  std::shared_ptr<const std::vector<
+      std::unique_ptr<experimental::ClientInterceptorFactoryInterface>>>
+      factories;  ///< Null: the channel has none.
+  size_t first = 0;
+};
 }  // namespace internal
 
 /// Thread-safe.
@@ -53,8 +70,17 @@ class ChannelInterface {
 
   // --- For stubs and for what stands before a channel ---
 
-  /// A call that has not started. `sink` null: the caller will Wait. The
+  /// A call that has not started, bound to `context`, behind the interceptors of
+  /// the channel and of the process. `sink` null: the caller will Wait. The
   /// context has its options and outlives the call's use of it.
+  internal::ClientCallPtr NewCall(const internal::RpcMethod& method,
+                                  ClientContext* context,
+                                  internal::OpSink* sink);
+  const internal::ChannelInterceptors& interceptors() const {
+    return interceptors_;
+  }
+
+  /// What NewCall is made of: neither intercepted nor bound.
   virtual internal::ClientCallPtr CreateCall(const internal::RpcMethod& method,
                                              ClientContext* context,
                                              internal::OpSink* sink) = 0;
@@ -62,9 +88,16 @@ class ChannelInterface {
   virtual uint32_t RegisterMethod(const char* path) = 0;
 
  protected:
+  ChannelInterface() = default;
+  explicit ChannelInterface(internal::ChannelInterceptors interceptors)
+      : interceptors_(std::move(interceptors)) {}
+
   virtual bool WaitForStateChangeUntil(
       ConnectivityState last,
       std::chrono::system_clock::time_point deadline) = 0;
+
+ private:
+  const internal::ChannelInterceptors interceptors_;
 };
 
 }  // namespace nearcall

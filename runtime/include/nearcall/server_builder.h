@@ -17,13 +17,16 @@ namespace nearcall {
 
 class CallbackGenericService;
 class Service;
+namespace experimental {
+class ServerInterceptorFactoryInterface;
+}
 
 /// Collects what a server is made of. One thread at a time; good for one
 /// server. Setters return *this.
 class ServerBuilder {
  public:
-  ServerBuilder() = default;
-  virtual ~ServerBuilder() = default;
+  ServerBuilder();
+  virtual ~ServerBuilder();
 
   /// A target as clients write it, or a logical name of the configuration.
   /// `selected_port`, when not null, is set by BuildAndStart: TCP's port
@@ -77,6 +80,23 @@ class ServerBuilder {
     return *this;
   }
 
+  /// What gRPC has under this name.
+  class experimental_type {
+   public:
+    explicit experimental_type(ServerBuilder* builder) : builder_(builder) {}
+    /// Every call goes through an interceptor of each factory: what is received
+    /// from the last to the first, what is sent from the first to the last
+    /// (nearcall/server_interceptor.h).
+    void SetInterceptorCreators(
+        std::vector<std::unique_ptr<
+            nearcall::experimental::ServerInterceptorFactoryInterface>>
+            interceptor_creators);
+
+   private:
+    ServerBuilder* const builder_;
+  };
+  experimental_type experimental() { return experimental_type(this); }
+
   /// Null, with the reason logged to stderr, when the server cannot start.
   virtual std::unique_ptr<Server> BuildAndStart();
   /// The same, with the reason as the result.
@@ -94,6 +114,9 @@ class ServerBuilder {
   };
   std::vector<Port> ports_;
   std::vector<Registration> services_;
+  std::vector<std::unique_ptr<
+      nearcall::experimental::ServerInterceptorFactoryInterface>>
+      interceptor_creators_;
   CallbackGenericService* generic_ = nullptr;
   ConnectionObserver* observer_ = nullptr;
   int max_receive_ = 4 * 1024 * 1024;

@@ -99,7 +99,7 @@ class ClientStream {
  public:
   ClientStream(ChannelInterface* channel, const RpcMethod& method,
                ClientContext* context)
-      : call_(channel->CreateCall(method, context, nullptr)),
+      : call_(channel->NewCall(method, context, nullptr)),
         corked_(ClientContextAccess::corked(*context)) {}
   ~ClientStream() {
     if (!finished_) call_->Cancel();

@@ -13,7 +13,7 @@ template <typename Request, typename Response>
 Status BlockingUnaryCall(ChannelInterface* channel, const RpcMethod& method,
                          ClientContext* context, const Request& request,
                          Response* response) {
-  return channel->CreateCall(method, context, nullptr)
+  return channel->NewCall(method, context, nullptr)
       ->Unary(MessageTraits<Request>::Out(request),
               MessageTraits<Response>::In(response));
 }

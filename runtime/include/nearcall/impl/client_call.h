@@ -63,6 +63,9 @@ class ClientCall : public RefCounted {
   /// the same message; it is to be finished again, and what the first Finish
   /// gave is void.
   virtual bool Retry(OutMessage request) = 0;
+  /// Whether somebody looks at what is sent, so that Start should be given the
+  /// caller's message and not its bytes.
+  virtual bool shows_messages() const { return false; }
 
   virtual void Cancel() = 0;
 

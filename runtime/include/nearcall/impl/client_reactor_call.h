@@ -29,7 +29,8 @@ class ClientReactor {
 /// Thread-safe. Deletes itself before OnDone is called.
 class ClientReactorCall {
  public:
-  /// `request`: with it the client sends just that, and it is copied now.
+  /// `request`: with it the client sends just that; it is copied now, or,
+  /// behind interceptors, must stay until they have let it go on.
   /// `reply`: with it the server sends just one message.
   static ClientReactorCall* Create(ChannelInterface* channel,
                                    const RpcMethod& method,

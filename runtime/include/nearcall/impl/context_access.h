@@ -13,6 +13,17 @@ class ClientContextAccess {
   static const MetadataBlock& metadata(const ClientContext& context) {
     return context.metadata_;
   }
+  static MetadataBlock* mutable_metadata(ClientContext* context) {
+    return &context->metadata_;
+  }
+  /// What the context shows of the server's metadata, for interceptors. Without
+  /// a look at the call, on which it may be about to come.
+  static MetadataMap* initial_metadata(ClientContext* context) {
+    return context->initial_metadata_.mutable_map();
+  }
+  static MetadataMap* trailing_metadata(ClientContext* context) {
+    return context->trailing_metadata_.mutable_map();
+  }
   static bool corked(const ClientContext& context) { return context.corked_; }
   static bool wait_for_ready(const ClientContext& context) {
     return context.wait_for_ready_;
@@ -42,6 +53,12 @@ class ServerContextAccess {
  public:
   static void Bind(ServerContextBase* context, ServerCall* call) {
     context->call_ = call;
+    call->SetContext(context);
+  }
+  /// What the context shows of the client's metadata, for interceptors.
+  static MetadataMap* client_metadata(ServerContextBase* context) {
+    context->client_metadata();
+    return context->client_metadata_.mutable_map();
   }
   static void SetAllocatorState(CallbackServerContext* context,
                                 RpcAllocatorState* state) {

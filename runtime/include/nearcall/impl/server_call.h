@@ -16,6 +16,10 @@
 #include <string>
 #include <string_view>
 
+namespace nearcall {
+class ServerContextBase;
+}
+
 namespace nearcall::internal {
 
 class MethodHandler;
@@ -40,7 +44,11 @@ class ServerCall : public CancelParent {
   /// Reactors set it before their first operation; sync handlers never do.
   virtual void SetSink(ServerCallSink* sink) = 0;
 
-  /// Sends `context`'s initial metadata now.
+  /// The handler's context, before anything else; it outlives what the handler
+  /// does.
+  virtual void SetContext(ServerContextBase* /*context*/) {}
+
+  /// Sends the context's initial metadata now.
   virtual void SendInitialMetadata() = 0;
   virtual void Read(InMessage into) = 0;
   virtual void Write(OutMessage message, WriteOptions options) = 0;
