@@ -34,7 +34,7 @@ class Watchdog;
 /// A listening port and how its sessions are set up.
 struct Port {
   std::unique_ptr<Listener> listener;
-  std::string address;  ///< The target that clients use.
+  std::string address;  ///< The target that clients use; empty: not told.
   TargetSettings settings;
 };
 

@@ -1,17 +1,25 @@
+#include <nearcall/channel.h>
 #include <nearcall/server.h>
+#include <nearcall/service.h>
 
 #include <cstdio>
 #include <span>
+#include <utility>
 
 #include "runtime/fd.h"
+#include "runtime/interceptor_batch.h"
 #include "runtime/lend.h"
 #include "runtime/server_core.h"
 #include "runtime/wall_time.h"
 
 namespace nearcall {
 
-Server::Server(std::unique_ptr<internal::ServerCore> core)
-    : core_(std::move(core)) {}
+Server::Server(std::unique_ptr<internal::ServerCore> core,
+               std::string in_process_target,
+               std::vector<std::shared_ptr<Service>> services)
+    : in_process_target_(std::move(in_process_target)),
+      services_(std::move(services)),
+      core_(std::move(core)) {}
 
 // In a forked child the threads are not here, and what they held is not ours.
 Server::~Server() {
@@ -40,6 +48,20 @@ bool Server::ShutdownOnSignals(std::initializer_list<int> signals,
   if (status.ok()) return true;
   std::fprintf(stderr, "nearcall: %s\n", status.ToString().c_str());
   return false;
+}
+
+std::shared_ptr<ChannelInterface> Server::InProcessChannel(
+    const ChannelArguments& arguments) {
+  return CreateCustomChannel(in_process_target_, InsecureChannelCredentials(),
+                             arguments);
+}
+
+std::shared_ptr<ChannelInterface>
+Server::experimental_type::InProcessChannelWithInterceptors(
+    const ChannelArguments& arguments,
+    internal::ClientInterceptorFactories interceptor_creators) {
+  return internal::Intercept(server_->InProcessChannel(arguments),
+                             std::move(interceptor_creators));
 }
 
 std::vector<std::string> Server::addresses() const {

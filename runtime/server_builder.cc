@@ -2,6 +2,7 @@
 #include <nearcall/server_interceptor.h>
 #include <nearcall/service.h>
 
+#include <atomic>
 #include <cstdio>
 #include <utility>
 
@@ -11,10 +12,45 @@
 #include "runtime/intercepted_server_call.h"
 #include "runtime/method_table.h"
 #include "runtime/server_core.h"
+#include "runtime/target.h"
 #include "runtime/target_settings.h"
 #include "runtime/transport.h"
 
 namespace nearcall {
+namespace {
+
+constexpr const char* kMaxReceiveArgument = "grpc.max_receive_message_length";
+constexpr const char* kMaxSendArgument = "grpc.max_send_message_length";
+
+std::vector<std::unique_ptr<ServerBuilderPlugin> (*)()>& PluginFactories() {
+  static auto& factories =
+      *new std::vector<std::unique_ptr<ServerBuilderPlugin> (*)()>;
+  return factories;
+}
+
+// Where this server's own process reaches it, whatever ports it has; "" where
+// the library has no transport for that.
+absl::StatusOr<std::string> AddInProcessPort(
+    const internal::TargetSettings& settings,
+    std::vector<internal::Port>* ports) {
+  static std::atomic<uint64_t> last{0};
+  const std::string target =
+      absl::StrCat("inproc:the server ", last.fetch_add(1) + 1, " itself");
+  if (!internal::HasScheme(target)) return std::string();
+  absl::StatusOr<internal::Target> parsed = internal::ParseTarget(target);
+  if (!parsed.ok()) return parsed.status();
+  absl::StatusOr<std::unique_ptr<internal::Listener>> listener =
+      internal::FindTransport(parsed->scheme)->listen(*parsed);
+  if (!listener.ok()) return listener.status();
+  internal::Port port;
+  port.settings = settings;
+  port.listener = *std::move(listener);
+  ports->push_back(std::move(port));
+  return target;
+}
+
+}  // namespace
+
 ServerBuilder::ServerBuilder() = default;
 ServerBuilder::~ServerBuilder() = default;
 
@@ -55,7 +91,42 @@ ServerBuilder& ServerBuilder::RegisterService(const std::string& host,
   return *this;
 }
 
+ServerBuilder& ServerBuilder::SetOption(
+    std::unique_ptr<ServerBuilderOption> option) {
+  options_.push_back(std::move(option));
+  return *this;
+}
+
+void ServerBuilder::InternalAddPluginFactory(
+    std::unique_ptr<ServerBuilderPlugin> (*create_plugin)()) {
+  PluginFactories().push_back(create_plugin);
+}
+
 absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::Start() {
+  std::vector<std::unique_ptr<ServerBuilderPlugin>> plugins;
+  for (const auto& create : PluginFactories()) plugins.push_back(create());
+  for (const auto& option : options_) {
+    option->UpdateArguments(&arguments_);
+    option->UpdatePlugins(&plugins);
+  }
+  for (const auto& plugin : plugins) {
+    plugin->UpdateServerBuilder(this);
+    plugin->UpdateChannelArguments(&arguments_);
+  }
+  max_receive_ = arguments_.GetInt(kMaxReceiveArgument, max_receive_);
+  max_send_ = arguments_.GetInt(kMaxSendArgument, max_send_);
+  ServerInitializer initializer;
+  for (const auto& plugin : plugins) plugin->InitServer(&initializer);
+  absl::StatusOr<std::unique_ptr<Server>> server =
+      StartWith(initializer.services());
+  if (server.ok()) {
+    for (const auto& plugin : plugins) plugin->Finish(&initializer);
+  }
+  return server;
+}
+
+absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::StartWith(
+    std::vector<std::shared_ptr<Service>> plugin_services) {
   for (const Port& port : ports_) {
     if (port.selected_port != nullptr) *port.selected_port = 0;
   }
@@ -74,7 +145,11 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::Start() {
                                          handler, type, interceptors));
   };
   absl::Status problem;
-  for (const Registration& registration : services_) {
+  std::vector<Registration> services = services_;
+  for (const auto& service : plugin_services) {
+    services.push_back({std::string(), service.get()});
+  }
+  for (const Registration& registration : services) {
     internal::ServiceAccess::ForEachMethod(
         *registration.service, [&](const internal::RpcServiceMethod& method) {
           if (method.handler() == nullptr) return;
@@ -120,6 +195,9 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::Start() {
   for (const internal::Port& port : ports) {
     selected.push_back(port.listener->port());
   }
+  const absl::StatusOr<std::string> in_process =
+      AddInProcessPort(given, &ports);
+  if (!in_process.ok()) return in_process.status();
   auto core = std::make_unique<internal::ServerCore>(
       max_threads_, std::move(methods), observer_);
   absl::Status started = core->Start(std::move(ports));
@@ -129,7 +207,8 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::Start() {
       *ports_[i].selected_port = selected[i];
     }
   }
-  return std::unique_ptr<Server>(new Server(std::move(core)));
+  return std::unique_ptr<Server>(
+      new Server(std::move(core), *in_process, std::move(plugin_services)));
 }
 
 std::unique_ptr<Server> ServerBuilder::BuildAndStart() {

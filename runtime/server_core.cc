@@ -33,7 +33,7 @@ absl::Status ServerCore::Start(std::vector<Port> ports) {
   pollers_.push_back(
       std::make_unique<Poller>(*std::move(epoll), nullptr, this, &watchdog_));
   for (Port& port : ports) {
-    addresses_.push_back(port.address);
+    if (!port.address.empty()) addresses_.push_back(port.address);
     Poller* poller = pollers_.front().get();
     if (Waiter* waiter = port.listener->waiter()) {
       pollers_.push_back(

@@ -1,6 +1,8 @@
-// Interceptors: which hooks a call shows, in which order, and what changing
-// them changes. (That calls behind interceptors keep their rules, the other
-// call tests show, run with NEARCALL_TEST_INTERCEPTORS.)
+// A client's interceptors: which hooks a call shows, in which order, and what
+// changing them changes. (That calls behind interceptors keep their rules, the
+// other call tests show, run with NEARCALL_TEST_INTERCEPTORS.)
+#include "tests/call/interceptor_test.h"
+
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -8,9 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "tests/call/interceptors.h"
 #include "tests/call/pending_call.h"
-#include "tests/call/stream_test.h"
 
 namespace nearcall::test {
 namespace {
@@ -96,42 +96,6 @@ std::shared_ptr<Channel> ChannelWith(const std::string& target,
       target, InsecureChannelCredentials(), ChannelArguments(),
       std::move(factories));
 }
-
-std::string Value(const std::multimap<string_ref, string_ref>& metadata,
-                  const std::string& key) {
-  const auto found = metadata.find(key);
-  if (found == metadata.end()) return "(absent)";
-  return std::string(found->second.data(), found->second.size());
-}
-
-class InterceptorTest : public StreamTest {
- protected:
-  /// By the API under test.
-  Status Echo(TestService::Stub* stub, ClientContext* context,
-              const Message& request, Message* reply) {
-    if (api() == Api::kSync) return stub->Echo(context, request, reply);
-    std::mutex mu;
-    std::condition_variable changed;
-    bool done = false;
-    Status result;
-    stub->async()->Echo(context, &request, reply, [&](Status status) {
-      const std::lock_guard<std::mutex> lock(mu);
-      result = std::move(status);
-      done = true;
-      changed.notify_all();
-    });
-    std::unique_lock<std::mutex> lock(mu);
-    changed.wait(lock, [&] { return done; });
-    return result;
-  }
-  Served ServeRecording() {
-    ServerSettings settings;
-    settings.record_hooks = true;
-    return Serve(settings);
-  }
-};
-
-// --- Clients ---
 
 TEST_P(InterceptorTest, AUnaryCallGoesDownAndUpThroughAll) {
   const Served served = Serve();
@@ -487,130 +451,6 @@ TEST_P(InterceptorTest, WhatStandsBeforeAChannelKeepsItsInterceptors) {
   Message reply;
   EXPECT_THAT(Echo(stub.get(), &context, Message(), &reply), IsOk());
   EXPECT_EQ(log.Take().size(), 2u);
-}
-
-// --- Servers ---
-
-TEST_P(InterceptorTest, AServersHooksOfEachShape) {
-  const Served served = ServeRecording();
-  Gatekeeper gates(served);
-  const auto stub = TestService::NewStub(DefaultChannel(Target()));
-  const std::string request = "POST_RECV_INITIAL_METADATA POST_RECV_MESSAGE ";
-  Plan plan;
-  int closed = 0;
-  for (const Shape shape : kShapes) {
-    SCOPED_TRACE(static_cast<int>(shape));
-    ClientContext context;
-    EXPECT_THAT(Run(shape, stub.get(), &context, plan), IsOk());
-    const std::string hooks =
-        Value(context.GetServerTrailingMetadata(), "hooks");
-    switch (shape) {
-      case Shape::kUnary:
-        EXPECT_EQ(hooks, request +
-                             "PRE_SEND_INITIAL_METADATA "
-                             "PRE_SEND_MESSAGE PRE_SEND_STATUS");
-        break;
-      case Shape::kClientStream:  // One read, that finds the end.
-        EXPECT_EQ(hooks, request +
-                             "PRE_SEND_INITIAL_METADATA "
-                             "PRE_SEND_MESSAGE PRE_SEND_STATUS");
-        break;
-      case Shape::kServerStream:
-        EXPECT_EQ(hooks, request + "PRE_SEND_INITIAL_METADATA PRE_SEND_STATUS");
-        break;
-      case Shape::kBidi:
-        EXPECT_EQ(hooks, request + "PRE_SEND_INITIAL_METADATA PRE_SEND_STATUS");
-        break;
-    }
-    gates.AwaitEntered("hook/POST_RECV_CLOSE", ++closed);
-  }
-  EXPECT_EQ(gates.AwaitEntered("hook/POST_RECV_CLOSE").entered(), closed);
-}
-
-TEST_P(InterceptorTest, EachMessageOfAStreamIsShownToTheServer) {
-  const Served served = ServeRecording();
-  Gatekeeper gates(served);
-  const auto stub = TestService::NewStub(DefaultChannel(Target()));
-  ClientContext context;
-  const auto stream = Bidi(stub.get(), &context);
-  Message reply;
-  for (int i = 0; i < 3; ++i) {
-    ASSERT_TRUE(stream->Write(MakeMessage(10, i)));
-    ASSERT_TRUE(stream->Read(&reply));
-  }
-  EXPECT_TRUE(stream->WritesDone());
-  EXPECT_FALSE(stream->Read(&reply));
-  EXPECT_THAT(stream->Finish(), IsOk());
-  const std::string message =
-      " POST_RECV_MESSAGE PRE_SEND_MESSAGE POST_SEND_MESSAGE";
-  EXPECT_EQ(Value(context.GetServerTrailingMetadata(), "hooks"),
-            "POST_RECV_INITIAL_METADATA POST_RECV_MESSAGE "
-            "PRE_SEND_INITIAL_METADATA PRE_SEND_MESSAGE POST_SEND_MESSAGE" +
-                message + message + " POST_RECV_MESSAGE PRE_SEND_STATUS");
-}
-
-TEST_P(InterceptorTest, AServersInterceptorChangesWhatPasses) {
-  const Served served = ServeRecording();
-  const auto stub = TestService::NewStub(DefaultChannel(Target()));
-  const auto call = [&](const std::string& what, ClientContext* context,
-                        Message* reply) {
-    context->AddMetadata("intercept", what);
-    return Echo(stub.get(), context, MakeMessage(1, 20), reply);
-  };
-  Message reply;
-  {
-    ClientContext context;
-    EXPECT_THAT(call("request", &context, &reply), IsOk());
-    EXPECT_EQ(reply.sequence(), 1000);
-  }
-  {
-    ClientContext context;
-    EXPECT_THAT(call("reply", &context, &reply), IsOk());
-    EXPECT_EQ(reply.sequence(), 25);
-  }
-  {
-    ClientContext context;
-    EXPECT_THAT(call("bytes", &context, &reply), IsOk());
-    EXPECT_EQ(reply.sequence(), 77);
-  }
-  {
-    ClientContext context;
-    EXPECT_THAT(call("metadata", &context, &reply), IsOk());
-    EXPECT_EQ(Value(context.GetServerInitialMetadata(), "added"), "initial");
-    EXPECT_EQ(Value(context.GetServerTrailingMetadata(), "added"), "trailing");
-  }
-  {
-    ClientContext context;
-    EXPECT_THAT(call("status", &context, &reply), IsStatus(ABORTED, "not OK"));
-  }
-}
-
-TEST_P(InterceptorTest, ACancelledCallClosesOnce) {
-  const Served served = ServeRecording();
-  Gatekeeper gates(served);
-  const auto stub = TestService::NewStub(DefaultChannel(Target()));
-  Plan plan = WaitAt("left");
-  ClientContext context;
-  AddPlan(plan, &context);
-  const auto stream = Bidi(stub.get(), &context);
-  gates.AwaitEntered("left");
-  context.TryCancel();
-  EXPECT_THAT(stream->Finish(), IsStatus(CANCELLED, ""));
-  gates.AwaitCancelled("left");
-  EXPECT_EQ(gates.AwaitEntered("hook/POST_RECV_CLOSE").entered(), 1);
-}
-
-TEST_P(InterceptorTest, TheServersOwnCancelIsShown) {
-  const Served served = ServeRecording();
-  Gatekeeper gates(served);
-  const auto stub = TestService::NewStub(DefaultChannel(Target()));
-  Plan plan;
-  plan.set_cancel(true);
-  ClientContext context;
-  EXPECT_THAT(Run(Shape::kBidi, stub.get(), &context, plan),
-              IsStatus(CANCELLED, ""));
-  EXPECT_EQ(gates.AwaitEntered("hook/PRE_SEND_CANCEL").entered(), 1);
-  gates.AwaitEntered("hook/POST_RECV_CLOSE");
 }
 
 INSTANTIATE_TEST_SUITE_P(All, InterceptorTest,

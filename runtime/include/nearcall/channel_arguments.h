@@ -4,6 +4,7 @@
 #define NEARCALL_CHANNEL_ARGUMENTS_H_
 
 #include <nearcall/buffering.h>
+#include <nearcall/resource_quota.h>
 
 #include <map>
 #include <optional>
@@ -42,6 +43,25 @@ class ChannelArguments {
   void SetServiceConfigJSON(const std::string& service_config_json) {
     SetString("grpc.service_config", service_config_json);
   }
+
+  /// gRPC's arguments for what a connection inside one machine does not have:
+  /// they are kept, and change nothing.
+  void SetCompressionAlgorithm(int algorithm) {
+    SetInt("grpc.default_compression_algorithm", algorithm);
+  }
+  void SetLoadBalancingPolicyName(const std::string& name) {
+    SetString("grpc.lb_policy_name", name);
+  }
+  void SetGrpclbFallbackTimeout(int milliseconds) {
+    SetInt("grpc.grpclb_fallback_timeout_ms", milliseconds);
+  }
+  void SetSslTargetNameOverride(const std::string& name) {
+    SetString("grpc.ssl_target_name_override", name);
+  }
+  std::string GetSslTargetNameOverride() const {
+    return GetString("grpc.ssl_target_name_override");
+  }
+  void SetResourceQuota(const ResourceQuota& /*quota*/) {}
 
   /// Of the channel's streams. Default: bounded, unless the method says more.
   void SetStreamBuffering(const Buffering& buffering) {

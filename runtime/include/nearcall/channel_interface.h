@@ -70,8 +70,8 @@ class ChannelInterface {
 
   // --- For stubs and for what stands before a channel ---
 
-  /// A call that has not started, bound to `context`, behind the interceptors of
-  /// the channel and of the process. `sink` null: the caller will Wait. The
+  /// A call that has not started, bound to `context`, behind the interceptors
+  /// of the channel and of the process. `sink` null: the caller will Wait. The
   /// context has its options and outlives the call's use of it.
   internal::ClientCallPtr NewCall(const internal::RpcMethod& method,
                                   ClientContext* context,

@@ -43,6 +43,11 @@ class PropagationOptions {
     cancellation_ = false;
     return *this;
   }
+  /// These change nothing: there is no census.
+  PropagationOptions& enable_census_stats_propagation() { return *this; }
+  PropagationOptions& disable_census_stats_propagation() { return *this; }
+  PropagationOptions& enable_census_tracing_propagation() { return *this; }
+  PropagationOptions& disable_census_tracing_propagation() { return *this; }
   bool deadline() const { return deadline_; }
   bool cancellation() const { return cancellation_; }
 
@@ -94,6 +99,12 @@ class ClientContext {
     wait_for_ready_ = wait;
     wait_for_ready_set_ = true;
   }
+
+  /// gRPC's older name, the other way round.
+  void set_fail_fast(bool fail_fast) { set_wait_for_ready(!fail_fast); }
+
+  /// Changes nothing: what stays on one machine is not compressed.
+  void set_compression_algorithm(int /*algorithm*/) {}
 
   /// Streams: the initial metadata travels with the first message.
   void set_initial_metadata_corked(bool corked) { corked_ = corked; }

@@ -16,8 +16,11 @@
 #include <nearcall/interceptor.h>
 #include <nearcall/message_allocator.h>
 #include <nearcall/peer_credentials.h>
+#include <nearcall/resource_quota.h>
+#include <nearcall/serialization_traits.h>
 #include <nearcall/server.h>
 #include <nearcall/server_builder.h>
+#include <nearcall/server_builder_plugin.h>
 #include <nearcall/server_callback.h>
 #include <nearcall/server_context.h>
 #include <nearcall/server_interceptor.h>

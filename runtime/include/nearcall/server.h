@@ -12,7 +12,13 @@
 
 namespace nearcall {
 
+class ChannelArguments;
+class ChannelInterface;
 class ServerBuilder;
+class Service;
+namespace experimental {
+class ClientInterceptorFactoryInterface;
+}
 namespace internal {
 class ServerCore;
 }
@@ -57,15 +63,39 @@ class Server {
       std::initializer_list<int> signals,
       std::chrono::nanoseconds grace = std::chrono::seconds(5));
 
+  /// A channel to this server, within this process, whatever ports it has. The
+  /// server does not wait for it, and calls after the end are UNAVAILABLE.
+  std::shared_ptr<ChannelInterface> InProcessChannel(
+      const ChannelArguments& arguments);
+
+  /// What gRPC has under this name.
+  class experimental_type {
+   public:
+    explicit experimental_type(Server* server) : server_(server) {}
+    std::shared_ptr<ChannelInterface> InProcessChannelWithInterceptors(
+        const ChannelArguments& arguments,
+        std::vector<std::unique_ptr<
+            nearcall::experimental::ClientInterceptorFactoryInterface>>
+            interceptor_creators);
+
+   private:
+    Server* const server_;
+  };
+  experimental_type experimental() { return experimental_type(this); }
+
   /// The targets that clients use, one for each listening port, with what was
   /// chosen (a port number) filled in.
   std::vector<std::string> addresses() const;
 
  private:
   friend class ServerBuilder;
-  explicit Server(std::unique_ptr<internal::ServerCore> core);
+  Server(std::unique_ptr<internal::ServerCore> core,
+         std::string in_process_target,
+         std::vector<std::shared_ptr<Service>> services);
   void ShutdownUntil(std::chrono::system_clock::time_point deadline);
 
+  const std::string in_process_target_;
+  const std::vector<std::shared_ptr<Service>> services_;  ///< Plugins'.
   std::unique_ptr<internal::ServerCore> core_;
 };
 

@@ -2,13 +2,17 @@
 #define NEARCALL_SERVER_BUILDER_H_
 
 #include <nearcall/buffering.h>
+#include <nearcall/channel_arguments.h>
 #include <nearcall/connection_observer.h>
 #include <nearcall/credentials.h>
+#include <nearcall/resource_quota.h>
 #include <nearcall/server.h>
+#include <nearcall/server_builder_plugin.h>
 
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -80,6 +84,45 @@ class ServerBuilder {
     return *this;
   }
 
+  /// Changes arguments and adds plugins when the server is built.
+  ServerBuilder& SetOption(std::unique_ptr<ServerBuilderOption> option);
+  /// gRPC's argument names. The message size limits count as their setters do;
+  /// the others change nothing.
+  template <typename T>
+  ServerBuilder& AddChannelArgument(const std::string& name, const T& value) {
+    if constexpr (std::is_convertible_v<T, std::string>) {
+      arguments_.SetString(name, value);
+    } else {
+      arguments_.SetInt(name, static_cast<int>(value));
+    }
+    return *this;
+  }
+  ServerBuilder& SetResourceQuota(const ResourceQuota& quota) {
+    if (quota.max_threads() > 0) max_threads_ = quota.max_threads();
+    return *this;
+  }
+
+  enum SyncServerOption { NUM_CQS, MIN_POLLERS, MAX_POLLERS, CQ_TIMEOUT_MSEC };
+  /// Changes nothing: there are no queues to poll. See SetMaxThreads.
+  ServerBuilder& SetSyncServerOption(SyncServerOption /*option*/,
+                                     int /*value*/) {
+    return *this;
+  }
+  /// These change nothing: what stays on one machine is not compressed.
+  ServerBuilder& SetCompressionAlgorithmSupportStatus(int /*algorithm*/,
+                                                      bool /*enabled*/) {
+    return *this;
+  }
+  ServerBuilder& SetDefaultCompressionLevel(int /*level*/) { return *this; }
+  ServerBuilder& SetDefaultCompressionAlgorithm(int /*algorithm*/) {
+    return *this;
+  }
+
+  /// For libraries that are linked in: a plugin of each factory takes part in
+  /// every server. Before the first is built.
+  static void InternalAddPluginFactory(
+      std::unique_ptr<ServerBuilderPlugin> (*create_plugin)());
+
   /// What gRPC has under this name.
   class experimental_type {
    public:
@@ -103,6 +146,9 @@ class ServerBuilder {
   absl::StatusOr<std::unique_ptr<Server>> Start();
 
  private:
+  absl::StatusOr<std::unique_ptr<Server>> StartWith(
+      std::vector<std::shared_ptr<Service>> plugin_services);
+
   struct Port {
     std::string target;
     std::shared_ptr<ServerCredentials> credentials;
@@ -117,6 +163,8 @@ class ServerBuilder {
   std::vector<std::unique_ptr<
       nearcall::experimental::ServerInterceptorFactoryInterface>>
       interceptor_creators_;
+  std::vector<std::unique_ptr<ServerBuilderOption>> options_;
+  ChannelArguments arguments_;
   CallbackGenericService* generic_ = nullptr;
   ConnectionObserver* observer_ = nullptr;
   int max_receive_ = 4 * 1024 * 1024;

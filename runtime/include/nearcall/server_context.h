@@ -40,6 +40,10 @@ class ServerContextBase {
   /// Ends the call with CANCELLED.
   void TryCancel() const;
 
+  /// These change nothing: what stays on one machine is not compressed.
+  void set_compression_level(int /*level*/) {}
+  void set_compression_algorithm(int /*algorithm*/) {}
+
   /// What the client added, and "user-agent".
   const std::multimap<string_ref, string_ref>& client_metadata() const;
 
