@@ -205,6 +205,10 @@ absl::StatusOr<std::shared_ptr<ClientSession>> NearChannel::AcquireLocked(
     if (failed_meanwhile && (!wait_for_ready || !IsTransient(last_error_))) {
       return last_error_;
     }
+    if (!wait_for_ready && dialer_->starts_process() && !last_error_.ok() &&
+        !next_attempt_.passed()) {
+      return last_error_;
+    }
     if (!wait_for_ready) {
       // Who does not wait wants to know now.
       next_attempt_ = Deadline::AtNanos(0);

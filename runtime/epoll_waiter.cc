@@ -91,7 +91,13 @@ bool EpollWaiter::AddDeath(Link* link, void* tag) {
   std::array<Pollable, 2> wanted;
   wanted[0] = link->DeathFd();
   if (wanted[0].fd >= 0) wanted[0].events |= EPOLLET;
-  return Set(link, link, tag, wanted);
+  // A process's death has a descriptor of its own where that of the stream
+  // shows only its end: a hang-up, which needs no asking for.
+  const int stream = link->PollFd(kReadable).fd;
+  if (wanted[0].fd >= 0 && stream >= 0 && stream != wanted[0].fd) {
+    wanted[1] = {stream, EPOLLET};
+  }
+  return Set(link, link, tag, wanted, /*death=*/true);
 }
 
 bool EpollWaiter::Add(Listener* listener, void* tag) {
@@ -104,7 +110,7 @@ void EpollWaiter::Remove(Link* link) { Forget(link); }
 void EpollWaiter::Remove(Listener* listener) { Forget(listener); }
 
 bool EpollWaiter::Set(const void* key, Link* link, void* tag,
-                      std::array<Pollable, 2> wanted) {
+                      std::array<Pollable, 2> wanted, bool death) {
   MutexLock lock(&mutex_);
   auto found = slots_.find(key);
   if (found == slots_.end()) {
@@ -121,6 +127,7 @@ bool EpollWaiter::Set(const void* key, Link* link, void* tag,
     found = slots_.emplace(key, slot).first;
   }
   entries_[found->second].tag = tag;
+  entries_[found->second].death = death;
   return Watch(found->second, wanted);
 }
 
@@ -201,7 +208,8 @@ size_t EpollWaiter::Collect(std::span<const epoll_event> events,
     // Under the mutex, so that Remove, which comes before the link's end,
     // waits.
     if (entry.link != nullptr &&
-        (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
+        (entry.death ||
+         (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)) {
       entry.link->HungUp();
     }
     if (entry.last_wait == waits_) continue;

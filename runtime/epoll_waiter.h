@@ -43,6 +43,7 @@ class EpollWaiter final : public Waiter {
   struct Entry {
     const void* key = nullptr;  ///< Null: the slot is free.
     Link* link = nullptr;       ///< Null: a listener.
+    bool death = false;         ///< Whatever it reports is a hang-up.
     void* tag = nullptr;
     std::array<Pollable, 2> watched;
     uint32_t generation = 0;  ///< Tells a reused slot from the one before.
@@ -51,7 +52,7 @@ class EpollWaiter final : public Waiter {
 
   EpollWaiter() = default;
   bool Set(const void* key, Link* link, void* tag,
-           std::array<Pollable, 2> wanted);
+           std::array<Pollable, 2> wanted, bool death = false);
   bool Watch(uint32_t slot, const std::array<Pollable, 2>& wanted)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Forget(const void* key);

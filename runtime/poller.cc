@@ -300,15 +300,23 @@ void Poller::Accept(Port* port) {
       continue;  // About one connection only; the listener has closed it.
     }
     if (*accepted == nullptr) return;
+    const bool owns_server = port->listener->owns_server();
     const Hello ours = OurHello(**accepted, {}, port->settings.buffering);
-    if (!SendHello(accepted->get(), ours).ok()) continue;
+    if (!SendHello(accepted->get(), ours).ok()) {
+      if (owns_server) admission_->OwnerGone();
+      continue;
+    }
     auto session = std::make_shared<ServerSession>(
         *std::move(accepted), ours, port->settings, admission_, this);
     session->parking.port = port;
     std::string full = Full(*port, session->link());
     if (!full.empty()) session->Refuse(std::move(full));
     session->parking.handshake_until = MonotonicNanos() + kHandshakeNanos;
-    if (!waiter_->Add(&session->link(), kReadable, session.get())) continue;
+    session->parking.owns_server = owns_server;
+    if (!waiter_->Add(&session->link(), kReadable, session.get())) {
+      if (owns_server) admission_->OwnerGone();
+      continue;
+    }
     handshaking_.push_back(session.get());
     {
       MutexLock lock(&mu_);
@@ -349,6 +357,7 @@ void Poller::Drop(ServerSession* session) {
     admission_->events().Disconnected(session->Describe(),
                                       session->broken_reason());
   }
+  if (session->parking.owns_server) admission_->OwnerGone();
   waiter_->Remove(&session->link());
   std::erase(handshaking_, session);
   std::shared_ptr<ServerSession> last;

@@ -12,6 +12,9 @@ namespace nearcall::internal {
 namespace {
 
 constexpr int64_t kComplainMillis = 10'000;
+// What calls of other links get when the one that the process is there for has
+// ended; less than a channel gives its child before it sends a signal.
+constexpr int64_t kOwnerGoneMillis = 1000;
 
 int Cores() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -180,6 +183,18 @@ void ServerCore::OnSignal(bool again) {
 
 void ServerCore::DrainTask::Run() {
   core->Shutdown(Deadline::After(core->grace_nanos_.load()));
+}
+
+// On a thread of its own, since the poller's must go on.
+void ServerCore::OwnerGone() {
+  if (refusing_.load() || owner_gone_.exchange(true)) return;
+  if (!executor_->SubmitNow(&owner_gone_task_).ok()) {
+    executor_->Submit(&owner_gone_task_);
+  }
+}
+
+void ServerCore::OwnerGoneTask::Run() {
+  core->Shutdown(Deadline::AfterMillis(kOwnerGoneMillis));
 }
 
 void ServerCore::Wait() {

@@ -46,12 +46,18 @@ class ServerCore final : public CallAdmission,
   bool BeginCall() override;
   void EndCall() override;
   ConnectionEvents& events() override { return events_; }
+  void OwnerGone() override;
 
  private:
   /// Shutdown on a thread of the executor.
   struct DrainTask final : Executor::Task {
     ServerCore* core = nullptr;
     void Run() override;
+  };
+  struct OwnerGoneTask final : Executor::Task {
+    explicit OwnerGoneTask(ServerCore* server) : core(server) {}
+    void Run() override;
+    ServerCore* const core;
   };
 
   void OnSignal(bool again) override;
@@ -75,6 +81,8 @@ class ServerCore final : public CallAdmission,
   std::atomic<bool> refusing_{false};
   std::atomic<int64_t> calls_{0};
 
+  OwnerGoneTask owner_gone_task_{this};
+  std::atomic<bool> owner_gone_{false};
   std::unique_ptr<Executor> executor_;
   ConnectionEvents events_;
   Watchdog watchdog_;

@@ -31,6 +31,8 @@ class CallAdmission {
   virtual bool BeginCall() = 0;
   virtual void EndCall() = 0;
   virtual ConnectionEvents& events() = 0;
+  /// The link that the process was started to serve has ended. Any thread.
+  virtual void OwnerGone() = 0;
 
  protected:
   ~CallAdmission() = default;
@@ -83,6 +85,7 @@ class ServerSession final : public Session {
     int64_t last_active = 0;
     int64_t spin_budget = -1;  ///< Of the present wait; -1: not waiting.
     int64_t handshake_until = 0;
+    bool owns_server = false;  ///< Its listener does.
   } parking;
 
  private:

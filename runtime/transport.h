@@ -47,6 +47,9 @@ class Dialer {
   /// comes between the Dial and this must not be missed. By default after
   /// kRetryDialMillis; better is an event, such as the name's appearance.
   virtual bool WaitForServer(Deadline until, int interrupt_fd);
+  /// True: an attempt starts a process. After one that failed the channel waits
+  /// out its backoff before the next, also when a call will not wait for it.
+  virtual bool starts_process() const { return false; }
 };
 
 /// Owns a name for its life. Used by one thread at a time.
@@ -65,6 +68,9 @@ class Listener {
   virtual absl::StatusOr<std::unique_ptr<Link>> Accept() = 0;
   /// The waiter that serves links without descriptors; null: they have some.
   virtual Waiter* waiter() { return nullptr; }
+  /// True: there is one link, and this process was started to serve it: when
+  /// it has ended the server shuts down, whatever else it listens on.
+  virtual bool owns_server() const { return false; }
   /// Stops listening and gives the name back. Idempotent. Links live on.
   virtual void Close() = 0;
 };

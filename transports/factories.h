@@ -30,6 +30,10 @@ absl::StatusOr<std::unique_ptr<Listener>> ListenTcp(const Target& target);
 absl::StatusOr<std::unique_ptr<Dialer>> MakeFdDialer(const Target& target);
 absl::StatusOr<std::unique_ptr<Listener>> ListenFd(const Target& target);
 
+// pipe.cc
+absl::StatusOr<std::unique_ptr<Dialer>> MakePipeDialer(const Target& target);
+absl::StatusOr<std::unique_ptr<Listener>> ListenPipe(const Target& target);
+
 // inproc.cc
 absl::StatusOr<std::unique_ptr<Dialer>> MakeInprocDialer(const Target& target);
 absl::StatusOr<std::unique_ptr<Listener>> ListenInproc(const Target& target);

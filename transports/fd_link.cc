@@ -51,7 +51,10 @@ class FdLink final : public Link {
   void Disarm() override {}
   Pollable PollFd(Want want) const override;
   Pollable DeathFd() const override;
-  void HungUp() override { hung_up_.store(true, std::memory_order_relaxed); }
+  void HungUp() override {
+    hung_up_.store(true);
+    RingSleepers();
+  }
   void Close() override;
   std::string reason() const override { return reason_.Get(); }
 
@@ -62,6 +65,7 @@ class FdLink final : public Link {
   Io EndReads(Io io, std::string reason);
   Io EndWrites(Io io, std::string reason);
   std::string BadLength(uint32_t length) const;
+  std::string PeerEnded(const char* how) const;
   Io MayProgress(unsigned want) const;
   Io PollOnce(unsigned want, Deadline deadline);
   int Bell();
@@ -69,6 +73,8 @@ class FdLink final : public Link {
 
   const LinkInfo info_;
   const size_t max_io_;
+  const std::function<std::string()> how_peer_ended_;
+  const int death_fd_;
   const Fd read_;
   const Fd write_;  // Empty: read_ is both.
   const int read_fd_;
@@ -109,6 +115,8 @@ class FdLink final : public Link {
 FdLink::FdLink(Fd read, Fd write, FdLinkOptions options)
     : info_(std::move(options.info)),
       max_io_(options.max_io),
+      how_peer_ended_(std::move(options.how_peer_ended)),
+      death_fd_(options.death_fd),
       read_(std::move(read)),
       write_(std::move(write)),
       read_fd_(read_.get()),
@@ -184,8 +192,7 @@ Io FdLink::Flush() {
     }
     if (const Io io = LocalEnd(); io != Io::kOk) return io;
     if (error == EPIPE) {
-      return EndWrites(Io::kEnd, absl::StrCat("the peer at ", info_.address,
-                                              " closed the connection"));
+      return EndWrites(Io::kEnd, PeerEnded("closed the connection"));
     }
     return EndWrites(Io::kBroken,
                      absl::StrCat("sending to ", info_.scheme, ":",
@@ -257,21 +264,20 @@ Io FdLink::ReceiveSome() {
     return Io::kOk;
   }
   if (got < 0 && error == EAGAIN) {
-    return write_end == Io::kOk ? Io::kAgain : EndReads(write_end, "");
+    if (write_end != Io::kOk) return EndReads(write_end, "");
+    if (death_fd_ < 0 || !hung_up_.load()) return Io::kAgain;
+    return EndReads(Io::kEnd, PeerEnded("ended"));
   }
-  const std::string where = absl::StrCat(info_.scheme, ":", info_.address);
   if (got < 0) {
-    return EndReads(Io::kBroken, absl::StrCat("receiving from ", where, ": ",
-                                              strerror(error)));
+    return EndReads(Io::kBroken,
+                    absl::StrCat("receiving from ", info_.scheme, ":",
+                                 info_.address, ": ", strerror(error)));
   }
   if (in_.size() > 0) {
-    return EndReads(
-        Io::kBroken,
-        absl::StrCat("the peer at ", where, " ended in the middle of a frame"));
+    return EndReads(Io::kBroken, PeerEnded("ended in the middle of a frame"));
   }
-  return EndReads(
-      write_end == Io::kOk ? Io::kEnd : write_end,
-      absl::StrCat("the peer at ", where, " closed the connection"));
+  return EndReads(write_end == Io::kOk ? Io::kEnd : write_end,
+                  PeerEnded("closed the connection"));
 }
 
 Io FdLink::EndReads(Io io, std::string reason) {
@@ -285,6 +291,12 @@ Io FdLink::EndReads(Io io, std::string reason) {
   }
   RingSleepers();
   return io;
+}
+
+std::string FdLink::PeerEnded(const char* how) const {
+  const std::string end =
+      absl::StrCat("the peer at ", info_.scheme, ":", info_.address, " ", how);
+  return how_peer_ended_ ? absl::StrCat(end, ": ", how_peer_ended_()) : end;
 }
 
 std::string FdLink::BadLength(uint32_t length) const {
@@ -374,8 +386,7 @@ Io FdLink::PollOnce(unsigned want, Deadline deadline) {
   }
   if (reads && fds[0].revents != 0) drained_ = false;
   if (!reads && !shared && (fds[0].revents & POLLHUP) != 0) {
-    return EndWrites(Io::kEnd, absl::StrCat("the peer at ", info_.address,
-                                            " closed the connection"));
+    return EndWrites(Io::kEnd, PeerEnded("closed the connection"));
   }
   if (bell >= 0 && fds[count - 1].revents != 0) {
     // After the end it stays rung, for every sleeper.
@@ -423,6 +434,7 @@ Pollable FdLink::PollFd(Want want) const {
 
 // A pipe's hang-up needs no asking for.
 Pollable FdLink::DeathFd() const {
+  if (death_fd_ >= 0) return {death_fd_, EPOLLIN};
   return {read_fd_, read_kind_ == StreamKind::kSocket ? EPOLLRDHUP : 0u};
 }
 

@@ -17,6 +17,7 @@ constexpr Transport kTransports[] = {
     {"fifo", &MakeFifoDialer, &ListenFifo, false, &RemoveStaleFifos},
     {"tcp", &MakeTcpDialer, &ListenTcp, false, &RemoveStaleToken},
     {"fd", &MakeFdDialer, &ListenFd},
+    {"pipe", &MakePipeDialer, &ListenPipe, /*takes_question_mark=*/true},
     {"inproc", &MakeInprocDialer, &ListenInproc},
 };
 

@@ -4,7 +4,12 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
 #include <utility>
 
 #include "tests/call/interceptors.h"
@@ -114,18 +119,43 @@ std::string ServingTest::Target(const std::string& name) const {
     return transport().target(name, getpid()) +
            (served != served_.end() ? served->second.options : "");
   }
-  std::string target = "pipe:";
-  for (const std::string& argument : ServerCommand(
-           served != served_.end() ? served->second : WithTargets({}, name))) {
-    target += argument + " ";
-  }
-  return target;
+  return PipeTarget(ServerCommand(
+      served != served_.end() ? served->second : WithTargets({}, name)));
 }
 
 Served ServingTest::Serve(ServerSettings settings, const std::string& name) {
+  if (transport().child_of_channel && !settings.options.empty()) {
+    Configure(std::exchange(settings.options, ""));
+  }
   settings = WithTargets(std::move(settings), name);
   served_[name] = settings;
   return Served(transport(), settings);
+}
+
+// "?name=value&name=value"
+void ServingTest::Configure(const std::string& options) {
+  std::string json;
+  std::istringstream pairs(options.substr(1));
+  for (std::string name, value;
+       std::getline(pairs, name, '=') && std::getline(pairs, value, '&');) {
+    const bool number = std::all_of(value.begin(), value.end(), isdigit);
+    const char* const quote = number ? "" : "\"";
+    json += (json.empty() ? "{\"defaults\": {\"" : ", \"") + name +
+            "\": " + quote + value + quote;
+  }
+  const std::string path = directory_.File("config.json");
+  std::ofstream(path) << json << "}}";
+  setenv("NEARCALL_CONFIG", path.c_str(), 1);
+  EXPECT_TRUE(LoadConfig(path).ok());
+  configured_ = true;
+}
+
+ServingTest::~ServingTest() {
+  if (!configured_) return;
+  unsetenv("NEARCALL_CONFIG");
+  const std::string path = directory_.File("config.json");
+  std::ofstream(path) << "{}";
+  EXPECT_TRUE(LoadConfig(path).ok());
 }
 
 std::shared_ptr<Channel> MakeChannel(const std::string& target) {
@@ -140,6 +170,12 @@ std::shared_ptr<Channel> DefaultChannel(const std::string& target) {
   return experimental::CreateCustomChannelWithInterceptors(
       target, InsecureChannelCredentials(), ChannelArguments(),
       PassingClientInterceptors());
+}
+
+std::shared_ptr<Channel> ConnectedChannel(const std::string& target) {
+  std::shared_ptr<Channel> channel = DefaultChannel(target);
+  EXPECT_TRUE(channel->WaitForConnected(In(std::chrono::seconds(30))));
+  return channel;
 }
 
 std::chrono::system_clock::time_point In(std::chrono::nanoseconds time) {

@@ -65,6 +65,8 @@ class Watchdog {
 
 class ServingTest : public ::testing::Test {
  protected:
+  ~ServingTest() override;
+
   /// The one under test.
   virtual const TransportCase& transport() const = 0;
 
@@ -80,8 +82,12 @@ class ServingTest : public ::testing::Test {
  private:
   ServerSettings WithTargets(ServerSettings settings,
                              const std::string& name) const;
+  /// Options for targets that cannot have them: this process's and its
+  /// children's configuration.
+  void Configure(const std::string& options);
 
   std::map<std::string, ServerSettings> served_;
+  bool configured_ = false;
 };
 
 /// One test body over each transport.
@@ -95,6 +101,8 @@ class CallTest : public ServingTest,
 std::shared_ptr<Channel> MakeChannel(const std::string& target);
 /// A channel as users make it.
 std::shared_ptr<Channel> DefaultChannel(const std::string& target);
+/// The same, connected: a server that channels start is there.
+std::shared_ptr<Channel> ConnectedChannel(const std::string& target);
 
 std::chrono::system_clock::time_point In(std::chrono::nanoseconds time);
 

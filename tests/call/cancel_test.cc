@@ -22,7 +22,7 @@ class CancelBetweenProcessesTest : public CallTest {};
 
 TEST_P(CancelTest, BeforeTheStart) {
   const Served served = Serve();
-  const auto stub = TestService::NewStub(DefaultChannel(Target()));
+  const auto stub = TestService::NewStub(ConnectedChannel(Target()));
   for (const Surface surface : kSurfaces) {
     SCOPED_TRACE(surface);
     PendingCall call(surface);

@@ -60,7 +60,9 @@ TEST_P(DeathTest, OfTheServerInTheHandler) {
   }
 }
 
-TEST_P(DeathTest, OfTheServerBehindAFullLink) {
+// Of a server that stands by itself: where the channel starts another, calls
+// that had not left reach that one.
+TEST_P(RestartTest, TheServersDeathBehindAFullLink) {
   Served served = Serve();
   const auto stub = TestService::NewStub(MakeChannel(Target()));
   PendingCall first(Surface::kBlocking);

@@ -49,7 +49,7 @@ TEST_P(StreamEndTest, AnEarlyStatusEndsAClientsWrites) {
 
 TEST_P(StreamEndTest, ACancelBeforeTheStartSendsNothing) {
   const Served served = Serve();
-  const auto stub = TestService::NewStub(DefaultChannel(Target()));
+  const auto stub = TestService::NewStub(ConnectedChannel(Target()));
   Gatekeeper gates(served);
   for (const Shape shape : kShapes) {
     const Plan plan = Waits(shape);

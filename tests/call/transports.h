@@ -67,6 +67,7 @@ inline std::vector<TransportCase> AllTransports() {
        },
        false, false, /*tells_pid=*/false, /*tells_uid=*/false,
        "ipv4:127.0.0.1:"},
+      {"pipe", [](const S&, int) -> S { return "pipe:"; }, false, true},
       {"inproc", [](const S& n, int) { return "inproc:" + n; }, true},
       {"unix-abstract",
        [](const S& n, int pid) {

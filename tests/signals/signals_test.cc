@@ -220,7 +220,7 @@ TEST_P(SignalsTest, AStormChangesNoResult) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Transports, SignalsTest, ::testing::ValuesIn(TransportsBetweenProcesses()),
+    Transports, SignalsTest, ::testing::ValuesIn(TransportsToStandingServers()),
     NameOfTransport<::testing::TestParamInfo<TransportCase>>);
 
 // --- In one process: what is and is not touched ---

@@ -16,6 +16,7 @@
 #include <nearcall/interceptor.h>
 #include <nearcall/message_allocator.h>
 #include <nearcall/peer_credentials.h>
+#include <nearcall/pipe_target.h>
 #include <nearcall/resource_quota.h>
 #include <nearcall/serialization_traits.h>
 #include <nearcall/server.h>
