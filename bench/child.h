@@ -29,6 +29,13 @@ class Child {
   clockid_t cpu_clock_ = 0;
 };
 
+/// CPU time, in nanoseconds, of the one child that this thread has, however it
+/// was started; 0 while there is none.
+int64_t OnlyChildCpuNanos();
+
+/// The path of this program.
+std::string ThisProgram();
+
 /// The server's side: says that it serves, then blocks until the client's
 /// process lets go.
 void ServeUntilParentLetsGo();

@@ -19,7 +19,8 @@ namespace {
       "full: each call has a deadline and two metadata entries.\n"
       "--beside-block: meanwhile another thread calls, on the same channel, a\n"
       "handler that blocks so long.\n"
-      "The server runs in a process of its own, except for inproc:NAME.\n",
+      "The server runs in a process of its own, except for inproc:NAME; for\n"
+      "pipe: the channel starts it, where the contender can.\n",
       program, mistake.c_str(), program);
   exit(2);
 }

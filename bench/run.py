@@ -62,8 +62,10 @@ def commands(build, directory, size, short):
         result[Case("raw", name, size, "raw-spin")] = [floor, spinning, *raw, "spin"]
         result[Case("raw", name, size, "raw-block")] = [floor, blocking, *raw, "block"]
         result[Case("full", name, size, "nearcall")] = [latency, target, *flags]
-        result[Case("full", name, size, "nearcall-nospin")] = [
-            latency, add_option(target, "spin_micros=0"), *flags]
+        # A command has no options behind it: they come from the configuration.
+        nospin = ([latency, add_option(target, "spin_micros=0")] if not target.endswith("pipe:") else
+                  ["env", f"NEARCALL_CONFIG={no_spin_config(directory)}", latency, target])
+        result[Case("full", name, size, "nearcall-nospin")] = [*nospin, *flags]
         if name == "shm" and size == 64:
             result[Case("plain", name, size, "nearcall")] = [
                 latency, target, *flags, "--case=plain"]
@@ -76,6 +78,12 @@ def commands(build, directory, size, short):
                          ("inproc", "inproc:grpc")):
         result[Case("full", name, size, "grpc")] = [grpc, f"--target={target}", *flags]
     return result
+
+
+def no_spin_config(directory):
+    path = pathlib.Path(directory) / "no-spin.json"
+    path.write_text('{"defaults": {"spin_micros": 0}}\n')
+    return path
 
 
 def free_port():

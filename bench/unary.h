@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -86,10 +87,11 @@ class BlockingCalls {
   std::thread thread_;
 };
 
-/// Measures and prints one line of key=value pairs. `child` is null when the
-/// server runs in this process.
+/// Measures and prints one line of key=value pairs. `server_cpu` tells the CPU
+/// time of the server's process, where that is another one.
 inline void MeasureUnary(const std::shared_ptr<rpc::Channel>& channel,
-                         const Options& options, const Child* child) {
+                         const Options& options,
+                         const std::function<int64_t()>& server_cpu) {
   const auto stub = Echo::NewStub(channel);
   Payload request;
   request.set_body(std::string(options.bytes, 'x'));
@@ -100,8 +102,8 @@ inline void MeasureUnary(const std::shared_ptr<rpc::Channel>& channel,
   std::optional<BlockingCalls> blocking;
   if (options.beside_block_micros > 0) blocking.emplace(stub.get(), options);
   std::vector<int64_t> nanos(options.count);
-  const auto cpu = [child] {
-    return OwnCpuNanos() + (child != nullptr ? child->CpuNanos() : 0);
+  const auto cpu = [&server_cpu] {
+    return OwnCpuNanos() + (server_cpu ? server_cpu() : 0);
   };
   const int64_t cpu_before = cpu();
   for (int64_t& sample : nanos) {
@@ -141,14 +143,22 @@ int UnaryMain(int argc, char** argv) {
       return 1;
     }
   }
-  if (options.serve) {
+  const bool started_by_channel = options.target == "pipe:";
+  if (options.serve && started_by_channel) {
+    server->Wait();
+  } else if (options.serve) {
     ServeUntilParentLetsGo();
+  } else if (started_by_channel) {
+    MeasureUnary(Contender::Connect(nullptr, "pipe:" + ThisProgram() +
+                                                 " --serve --target=pipe:"),
+                 options, &OnlyChildCpuNanos);
   } else if (in_process) {
     MeasureUnary(Contender::Connect(server.get(), options.target), options,
                  nullptr);
   } else {
     const Child child(options.target);
-    MeasureUnary(Contender::Connect(nullptr, options.target), options, &child);
+    MeasureUnary(Contender::Connect(nullptr, options.target), options,
+                 [&child] { return child.CpuNanos(); });
   }
   if (server != nullptr) server->Shutdown();
   return 0;
