@@ -91,12 +91,6 @@ bool EpollWaiter::AddDeath(Link* link, void* tag) {
   std::array<Pollable, 2> wanted;
   wanted[0] = link->DeathFd();
   if (wanted[0].fd >= 0) wanted[0].events |= EPOLLET;
-  // A process's death has a descriptor of its own where that of the stream
-  // shows only its end: a hang-up, which needs no asking for.
-  const int stream = link->PollFd(kReadable).fd;
-  if (wanted[0].fd >= 0 && stream >= 0 && stream != wanted[0].fd) {
-    wanted[1] = {stream, EPOLLET};
-  }
   return Set(link, link, tag, wanted, /*death=*/true);
 }
 

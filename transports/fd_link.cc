@@ -36,7 +36,7 @@ constexpr int64_t kBellessSleepNanos = 10'000'000;
 
 class FdLink final : public Link {
  public:
-  FdLink(Fd read, Fd write, FdLinkOptions options);
+  FdLink(Fd read, Fd write, Fd death, FdLinkOptions options);
   ~FdLink() override;
 
   const LinkInfo& info() const override { return info_; }
@@ -60,6 +60,8 @@ class FdLink final : public Link {
 
  private:
   bool MadeBeforeFork() const { return reason_.MadeBeforeFork(); }
+  // It has ended, and whoever still has its ends of the pipes does not count.
+  bool ProcessGone() const { return death_ && hung_up_.load(); }
   Io LocalEnd() const;
   Io ReceiveSome();
   Io EndReads(Io io, std::string reason);
@@ -74,7 +76,7 @@ class FdLink final : public Link {
   const LinkInfo info_;
   const size_t max_io_;
   const std::function<std::string()> how_peer_ended_;
-  const int death_fd_;
+  const Fd death_;  // Empty: the stream's end is the only sign.
   const Fd read_;
   const Fd write_;  // Empty: read_ is both.
   const int read_fd_;
@@ -112,11 +114,11 @@ class FdLink final : public Link {
   EndReason reason_;
 };
 
-FdLink::FdLink(Fd read, Fd write, FdLinkOptions options)
+FdLink::FdLink(Fd read, Fd write, Fd death, FdLinkOptions options)
     : info_(std::move(options.info)),
       max_io_(options.max_io),
       how_peer_ended_(std::move(options.how_peer_ended)),
-      death_fd_(options.death_fd),
+      death_(std::move(death)),
       read_(std::move(read)),
       write_(std::move(write)),
       read_fd_(read_.get()),
@@ -187,6 +189,7 @@ Io FdLink::Flush() {
     }
     const int error = errno;
     if (error == EAGAIN) {
+      if (ProcessGone()) return EndWrites(Io::kEnd, PeerEnded("ended"));
       write_blocked_.store(true, std::memory_order_relaxed);
       return Io::kAgain;
     }
@@ -265,7 +268,7 @@ Io FdLink::ReceiveSome() {
   }
   if (got < 0 && error == EAGAIN) {
     if (write_end != Io::kOk) return EndReads(write_end, "");
-    if (death_fd_ < 0 || !hung_up_.load()) return Io::kAgain;
+    if (!ProcessGone()) return Io::kAgain;
     return EndReads(Io::kEnd, PeerEnded("ended"));
   }
   if (got < 0) {
@@ -325,6 +328,7 @@ bool FdLink::Arm(unsigned want) {
 // returns; kOk also where the next call finds an end.
 Io FdLink::MayProgress(unsigned want) const {
   if (const Io io = LocalEnd(); io != Io::kOk) return io;
+  if (ProcessGone()) return Io::kOk;
   const Io write_end = write_end_.load();
   if ((want & kReadable) != 0) {
     if (const Io io = read_end_.load(); io != Io::kOk) return io;
@@ -434,7 +438,7 @@ Pollable FdLink::PollFd(Want want) const {
 
 // A pipe's hang-up needs no asking for.
 Pollable FdLink::DeathFd() const {
-  if (death_fd_ >= 0) return {death_fd_, EPOLLIN};
+  if (death_) return {death_.get(), EPOLLIN};
   return {read_fd_, read_kind_ == StreamKind::kSocket ? EPOLLRDHUP : 0u};
 }
 
@@ -453,7 +457,8 @@ void FdLink::Close() {
 }  // namespace
 
 std::unique_ptr<Link> MakeSocketLink(Fd socket, FdLinkOptions options) {
-  return std::make_unique<FdLink>(std::move(socket), Fd(), std::move(options));
+  return std::make_unique<FdLink>(std::move(socket), Fd(), Fd(),
+                                  std::move(options));
 }
 
 absl::StatusOr<std::unique_ptr<Link>> MakePipeLink(Fd read, Fd write,
@@ -467,8 +472,14 @@ absl::StatusOr<std::unique_ptr<Link>> MakePipeLink(Fd read, Fd write,
     }
   }
   if (absl::Status status = PrepareEndWriting(); !status.ok()) return status;
+  Fd death;
+  if (options.pidfd >= 0) {
+    absl::StatusOr<Fd> either = WatchPipeAndProcess(read.get(), options.pidfd);
+    if (!either.ok()) return either.status();
+    death = *std::move(either);
+  }
   return std::make_unique<FdLink>(std::move(read), std::move(write),
-                                  std::move(options));
+                                  std::move(death), std::move(options));
 }
 
 }  // namespace nearcall::internal

@@ -26,9 +26,10 @@ struct FdLinkOptions {
   LinkInfo info;  ///< max_frame must be set, 256..1048576.
   /// The most bytes that one system call moves. Tests cut the stream with it.
   uint32_t max_io = std::numeric_limits<uint32_t>::max();
-  /// A pidfd of the peer, where its death need not end the stream because other
-  /// processes may hold it open; -1: none. Open as long as how_peer_ended.
-  int death_fd = -1;
+  /// Of pipes: a pidfd of the peer, where its death need not end the stream
+  /// because other processes may hold it open; -1: none. Open as long as
+  /// how_peer_ended.
+  int pidfd = -1;
   /// More than that it ended, in words. May wait for it a little. Destroyed
   /// after the stream was closed.
   std::function<std::string()> how_peer_ended;

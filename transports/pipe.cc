@@ -109,7 +109,8 @@ absl::Status PipeDialer::Start() {
 // A server speaks first. Its end shows in the pidfd even while a process that
 // it started holds the pipe.
 absl::Status PipeDialer::AwaitServer(Deadline deadline, int interrupt_fd) {
-  for (;;) {
+  // Without a pidfd: it ended before one could be had.
+  while (child_->pidfd() >= 0) {
     std::array<pollfd, 3> fds = {{{read_.get(), POLLIN, 0},
                                   {child_->pidfd(), POLLIN, 0},
                                   {interrupt_fd, POLLIN, 0}}};
@@ -120,11 +121,12 @@ absl::Status PipeDialer::AwaitServer(Deadline deadline, int interrupt_fd) {
     if (ready == 0) return absl::DeadlineExceededError("Deadline Exceeded");
     if ((fds[0].revents & POLLIN) != 0) return absl::OkStatus();
     if (fds[2].revents != 0) return absl::CancelledError("CANCELLED");
-    read_.reset();
-    write_.reset();
-    return absl::UnavailableError(absl::StrCat(
-        child_->HowItEnded(), " before it served pipe: to this process"));
+    break;
   }
+  read_.reset();
+  write_.reset();
+  return absl::UnavailableError(absl::StrCat(
+      child_->HowItEnded(), " before it served pipe: to this process"));
 }
 
 absl::StatusOr<std::unique_ptr<Link>> PipeDialer::Dial(Deadline deadline,
@@ -146,7 +148,7 @@ absl::StatusOr<std::unique_ptr<Link>> PipeDialer::Dial(Deadline deadline,
   options.info.peer.pid = child_->pid();
   options.info.peer.uid = geteuid();
   options.info.peer.gid = getegid();
-  options.death_fd = child_->pidfd();
+  options.pidfd = child_->pidfd();
   options.how_peer_ended = [child = child_] { return child->HowItEnded(); };
   return MakePipeLink(std::move(read_), std::move(write_), std::move(options));
 }

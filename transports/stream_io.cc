@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -13,7 +14,6 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "runtime/fd.h"
 
 #ifndef RWF_NOSIGNAL
 #define RWF_NOSIGNAL 0x00000100
@@ -137,6 +137,20 @@ void WakePipeReader(int fd) {
   const Fd writer(open(self.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
   // EAGAIN: it is full, so whoever waits has been woken already.
   if (writer) WritePipe(writer.get(), "", 1);
+}
+
+absl::StatusOr<Fd> WatchPipeAndProcess(int read_fd, int pidfd) {
+  Fd either(epoll_create1(EPOLL_CLOEXEC));
+  epoll_event hang_up{};  // It needs no asking for.
+  epoll_event ended{};
+  ended.events = EPOLLIN;
+  if (!either ||
+      epoll_ctl(either.get(), EPOLL_CTL_ADD, read_fd, &hang_up) != 0 ||
+      epoll_ctl(either.get(), EPOLL_CTL_ADD, pidfd, &ended) != 0) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("cannot watch the process of a pipe: ", strerror(errno)));
+  }
+  return either;
 }
 
 void DiscardUnread(int fd) {

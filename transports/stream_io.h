@@ -10,6 +10,8 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "runtime/fd.h"
 
 namespace nearcall::internal {
 
@@ -38,6 +40,11 @@ absl::Status SetPipeBytes(int fd, uint32_t bytes);
 /// Makes whoever waits for our own reading end `fd` of a pipe look, by a byte
 /// that nobody will use.
 void WakePipeReader(int fd);
+
+/// One descriptor for two ends: readable once the pipe whose reading end is
+/// `read_fd` has hung up, or the process of `pidfd` has ended. Never for bytes.
+/// RESOURCE_EXHAUSTED.
+absl::StatusOr<Fd> WatchPipeAndProcess(int read_fd, int pidfd);
 
 /// Reads and drops what a socket still holds: a socket that is closed with
 /// unread bytes resets its connection, and what was sent may be lost.

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -21,6 +22,7 @@ namespace nearcall::internal {
 namespace {
 
 constexpr int64_t kWatchdogMillis = 20'000;
+constexpr uint32_t kWhole = std::numeric_limits<uint32_t>::max();
 
 [[noreturn]] void Die(const std::string& what) {
   fprintf(stderr, "making a link: %s\n", what.c_str());
@@ -100,9 +102,23 @@ std::unique_ptr<Link> MakeRawLink(RawEnd end, const FdLinkOptions& options) {
   return OrDie(MakePipeLink(Fd(end.read), Fd(end.write), options));
 }
 
+/// With the pidfd of the process at the other end, open as long as the link.
+FdLinkOptions WithPidfd(FdLinkOptions options, pid_t pid) {
+  const auto pidfd =
+      std::make_shared<Fd>(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  if (!*pidfd) Die("pidfd_open");
+  options.pidfd = pidfd->get();
+  options.how_peer_ended = [pidfd, pid] {
+    return absl::StrCat("pid ", pid, ", by its pidfd ", pidfd->get());
+  };
+  return options;
+}
+
+/// `by_pidfd`: an end watches the process of the other one, as a channel
+/// watches the child that it started.
 LinkKind RawKind(std::string name, MakeRawPair make_raw, uint32_t max_frame,
-                 uint32_t max_io = std::numeric_limits<uint32_t>::max(),
-                 int slowness = 1) {
+                 uint32_t max_io = kWhole, int slowness = 1,
+                 bool by_pidfd = false) {
   FdLinkOptions options;
   options.info.scheme = "test";
   options.info.address = name;
@@ -111,14 +127,17 @@ LinkKind RawKind(std::string name, MakeRawPair make_raw, uint32_t max_frame,
   LinkKind kind;
   kind.name = std::move(name);
   kind.slowness = slowness;
-  kind.make_pair = [make_raw, options] {
+  const auto options_for = [options, by_pidfd](pid_t peer) {
+    return by_pidfd ? WithPidfd(options, peer) : options;
+  };
+  kind.make_pair = [make_raw, options_for] {
     const auto [a, b] = make_raw();
     LinkPair pair;
-    pair.a = MakeRawLink(a, options);
-    pair.b = MakeRawLink(b, options);
+    pair.a = MakeRawLink(a, options_for(getpid()));
+    pair.b = MakeRawLink(b, options_for(getpid()));
     return pair;
   };
-  kind.make_with_child = [make_raw, options](ChildBody body) {
+  kind.make_with_child = [make_raw, options, options_for](ChildBody body) {
     const auto [ours, theirs] = make_raw();
     LinkToChild result;
     result.child = ChildProcess::Fork([&, ours = ours, theirs = theirs] {
@@ -127,7 +146,7 @@ LinkKind RawKind(std::string name, MakeRawPair make_raw, uint32_t max_frame,
       return 0;
     });
     theirs.Close();
-    result.link = MakeRawLink(ours, options);
+    result.link = MakeRawLink(ours, options_for(result.child.pid()));
     return result;
   };
   return kind;
@@ -263,6 +282,8 @@ const std::vector<LinkKind>& LinkKinds() {
   static const auto* const kinds = new std::vector<LinkKind>{
       RawKind("socketpair", &SocketPair, 65536),
       RawKind("pipe", &PipePair, 65536),
+      RawKind("pipe_to_process", &PipePair, 65536, kWhole, 1,
+              /*by_pidfd=*/true),
       RawKind("tcp_stream", &TcpPair, 65536),
       SchemeKind("unix", "unix:link"),
       SchemeKind("unix_abstract",
