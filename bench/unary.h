@@ -149,8 +149,8 @@ int UnaryMain(int argc, char** argv) {
   } else if (options.serve) {
     ServeUntilParentLetsGo();
   } else if (started_by_channel) {
-    MeasureUnary(Contender::Connect(nullptr, "pipe:" + ThisProgram() +
-                                                 " --serve --target=pipe:"),
+    MeasureUnary(Contender::Connect(nullptr, "pipe:'" + ThisProgram() +
+                                                 "' --serve --target=pipe:"),
                  options, &OnlyChildCpuNanos);
   } else if (in_process) {
     MeasureUnary(Contender::Connect(server.get(), options.target), options,

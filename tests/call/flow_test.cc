@@ -93,12 +93,8 @@ TEST_P(FlowTest, AStoppedStreamDelaysNoOther) {
 TEST_P(FlowTest, LargeTransfersBothWaysAtOnceEnd) {
   ServerSettings settings;
   settings.max_receive = -1;
-  settings.options = "?frame_bytes=1024";
-  const std::string scheme = transport().scheme;
-  if (scheme == "shm" || scheme == "inproc") {
-    settings.options += "&ring_bytes=4096";
-  }
-  if (scheme == "fifo") settings.options += "&pipe_bytes=4096";
+  settings.options =
+      std::string("?frame_bytes=1024") + transport().smallest_options;
   const Served served = Serve(settings);
   const auto stub = TestService::NewStub(MakeChannel(Target()));
   // Four streams that each write 4 MB and answer as much, of messages below and

@@ -11,25 +11,33 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "tests/call/call_test.h"
+#include "tests/signals/storm.h"
+#include "tests/support/leak_audit.h"
 
 namespace nearcall::test {
 namespace {
 
 using internal::ChildProcess;
+using internal::LeakAudit;
 using ::testing::HasSubstr;
 
 constexpr TransportCase kPipe = {
     "pipe", [](const std::string&, int) -> std::string { return "pipe:"; },
     false, true};
+
+// Threads that a process keeps once it has made a connection.
+constexpr int kKeptThreads = 8;
 
 class PipeTest : public ::testing::Test {
  protected:
@@ -329,13 +337,54 @@ TEST_F(PipeTest, ClosingEndsAChildThatDoesNotEndByItself) {
 }
 
 TEST_F(PipeTest, TheServerEndsWithItsParentThoughThatOneWasKilled) {
-  std::string line;
-  ChildProcess host =
-      ExecUntilReady({NEARCALL_PIPE_HOST, PipeTarget(Command())}, &line);
-  // Asks over the control target, so that it need not be a child of ours.
-  const EndOf end(static_cast<int>(Gatekeeper(TheServed()).Process().pid()));
-  host.Kill();
-  end.Await();
+  const LeakAudit audit;
+  ChildProcess parent =
+      ChildProcess::Exec({NEARCALL_CALL_CLIENT, PipeTarget(Command()), "held"});
+  std::optional<EndOf> end;
+  {
+    // Over the control target: the server is no child of ours.
+    Gatekeeper gates(TheServed());
+    gates.AwaitEntered("held");
+    end.emplace(static_cast<int>(gates.Process().pid()));
+  }
+  const auto killed = std::chrono::system_clock::now();
+  parent.Kill();
+  end->Await();
+  EXPECT_LT(std::chrono::system_clock::now() - killed, std::chrono::seconds(1));
+  end.reset();
+  audit.Check(kKeptThreads);
+}
+
+TEST_F(PipeTest, NothingIsLeftOfAChannelAndItsChild) {
+  const auto once = [this](bool kill) {
+    const auto channel = DefaultChannel(PipeTarget(Command()));
+    const auto stub = TestService::NewStub(channel);
+    ASSERT_THAT(Echo(stub.get()), IsOk());
+    if (!kill) return;
+    TheServed().process().Signal(SIGKILL);
+    EXPECT_TRUE(channel->WaitForStateChange(ConnectivityState::kReady,
+                                            In(std::chrono::seconds(30))));
+  };
+  once(false);
+  const LeakAudit audit;
+  for (const bool kill : {false, true, true, false}) once(kill);
+  audit.Check(kKeptThreads);
+}
+
+TEST_F(PipeTest, AStormOfSignalsChangesNothing) {
+  Storm storm;
+  storm.Begin();
+  const int before = storm.count();
+  while (storm.count() < before + 300) {
+    const auto stub = Stub(PipeTarget(Command()));
+    for (const size_t size : {size_t{8}, size_t{5000}, size_t{300'000}}) {
+      ClientContext context;
+      const Message request = MakeMessage(size);
+      Message reply;
+      ASSERT_THAT(stub->Echo(&context, request, &reply), IsOk());
+      ASSERT_EQ(reply.payload(), request.payload());
+    }
+  }
 }
 
 TEST_F(PipeTest, AChildThatWouldStartItselfForEverIsAnError) {

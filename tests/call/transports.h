@@ -28,6 +28,8 @@ struct TransportCase {
   bool tells_uid = true;
   /// What peer() begins with; null: the scheme.
   const char* peer = nullptr;
+  /// "&key=value": the least that can be between the two ends.
+  const char* smallest_options = "";
 
   const char* peer_prefix() const { return peer != nullptr ? peer : scheme; }
 };
@@ -56,19 +58,31 @@ inline int PortOf(const std::string& name, int pid) {
 inline std::vector<TransportCase> AllTransports() {
   using S = std::string;
   return {
-      {"shm", [](const S& n, int) { return "shm:" + n; }},
+      {.scheme = "shm",
+       .target = [](const S& n, int) { return "shm:" + n; },
+       .smallest_options = "&ring_bytes=4096"},
       {"unix", [](const S& n, int) { return "unix:" + n; }},
       {"sysv", [](const S& n, int) { return "sysv:" + n; }},
-      {"fifo", [](const S& n, int) { return "fifo:" + n; }, false, false,
-       /*tells_pid=*/false},
-      {"tcp",
-       [](const S& n, int pid) {
-         return "tcp:localhost:" + std::to_string(PortOf(n, pid));
-       },
-       false, false, /*tells_pid=*/false, /*tells_uid=*/false,
-       "ipv4:127.0.0.1:"},
-      {"pipe", [](const S&, int) -> S { return "pipe:"; }, false, true},
-      {"inproc", [](const S& n, int) { return "inproc:" + n; }, true},
+      {.scheme = "fifo",
+       .target = [](const S& n, int) { return "fifo:" + n; },
+       .tells_pid = false,
+       .smallest_options = "&pipe_bytes=4096"},
+      {.scheme = "tcp",
+       .target =
+           [](const S& n, int pid) {
+             return "tcp:localhost:" + std::to_string(PortOf(n, pid));
+           },
+       .tells_pid = false,
+       .tells_uid = false,
+       .peer = "ipv4:127.0.0.1:"},
+      {.scheme = "pipe",
+       .target = [](const S&, int) -> S { return "pipe:"; },
+       .child_of_channel = true,
+       .smallest_options = "&pipe_bytes=4096"},
+      {.scheme = "inproc",
+       .target = [](const S& n, int) { return "inproc:" + n; },
+       .one_process = true,
+       .smallest_options = "&ring_bytes=4096"},
       {"unix-abstract",
        [](const S& n, int pid) {
          return "unix-abstract:nearcall-test-" + n + std::to_string(pid);

@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import socket
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -66,6 +67,8 @@ class SwapTest(unittest.TestCase):
                 server, client = (t.replace("TAG", f"swap-{os.getpid()}").replace("PORT", port)
                                   for t in (server, client))
                 program = "greeter_inproc" if processes == "one" else "greeter_client"
+                if processes == "child":  # Of the same configuration, which it inherits.
+                    client += shlex.join([str(HELLO / "greeter_server"), "greeter"])
                 if processes == "two":
                     self.serve(self.configured(server))
                 result = self.call(program, self.configured(client))
