@@ -317,7 +317,8 @@ void Poller::Accept(Port* port) {
       if (owns_server) admission_->OwnerGone();
       continue;
     }
-    handshaking_.push_back(session.get());
+    // Who started this process may take its time with the first call.
+    if (!owns_server) handshaking_.push_back(session.get());
     {
       MutexLock lock(&mu_);
       sessions_[session.get()] = session;

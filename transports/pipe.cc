@@ -131,6 +131,11 @@ absl::Status PipeDialer::AwaitServer(Deadline deadline, int interrupt_fd) {
 
 absl::StatusOr<std::unique_ptr<Link>> PipeDialer::Dial(Deadline deadline,
                                                        int interrupt_fd) {
+  // One that a caller in a hurry left may have ended since.
+  if (read_ && child_->ended()) {
+    read_.reset();
+    write_.reset();
+  }
   if (!read_) {
     // One child at a time.
     if (child_ != nullptr && !child_->End(deadline, interrupt_fd)) {

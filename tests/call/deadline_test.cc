@@ -56,7 +56,7 @@ TEST_P(DeadlineToConnectTest, WhileWaitingForAServer) {
 
 TEST_P(DeadlineTest, InTheHandler) {
   const Served served = Serve();
-  const auto stub = TestService::NewStub(DefaultChannel(Target()));
+  const auto stub = TestService::NewStub(ConnectedChannel(Target()));
   Gatekeeper gates(served);
   int64_t count = 0;
   for (const Surface surface : kSurfaces) {

@@ -325,6 +325,30 @@ TEST_F(PipeTest, ACallerInAHurryLeavesTheStartingChildToTheNext) {
   EXPECT_EQ(Lines(starts), 1);
 }
 
+TEST_F(PipeTest, AChildThatEndedAfterItsCallerLeftIsReplaced) {
+  const std::string starts = directory_.File("starts");
+  const std::string gate = directory_.File("gate");
+  ASSERT_EQ(mkfifo(gate.c_str(), 0600), 0);
+  const auto stub = Stub(InShell("echo >> " + starts + "; read x < " + gate +
+                                 "; exec \"$0\" \"$@\""));
+  ClientContext context;
+  context.set_deadline(In(std::chrono::milliseconds(50)));
+  Message reply;
+  EXPECT_THAT(stub->Echo(&context, Message(), &reply),
+              IsStatus(DEADLINE_EXCEEDED, ""));
+  std::ofstream(gate) << "go\n";
+  // It serves, and has said so to nobody yet.
+  const pid_t first =
+      static_cast<pid_t>(Gatekeeper(TheServed()).Process().pid());
+  const EndOf end(first);
+  kill(first, SIGKILL);
+  end.Await();
+  std::thread opening([&gate] { std::ofstream(gate) << "go\n"; });
+  EXPECT_THAT(Echo(stub.get()), IsOk());
+  opening.join();
+  EXPECT_EQ(Lines(starts), 2);
+}
+
 TEST_F(PipeTest, ClosingEndsAChildThatDoesNotEndByItself) {
   const std::string served = directory_.File("served");
   {
