@@ -328,11 +328,12 @@ bool FdLink::Arm(unsigned want) {
 // returns; kOk also where the next call finds an end.
 Io FdLink::MayProgress(unsigned want) const {
   if (const Io io = LocalEnd(); io != Io::kOk) return io;
-  if (ProcessGone()) return Io::kOk;
   const Io write_end = write_end_.load();
   if ((want & kReadable) != 0) {
     if (const Io io = read_end_.load(); io != Io::kOk) return io;
-    if (write_end != Io::kOk || in_.has_frame()) return Io::kOk;
+    if (write_end != Io::kOk || in_.has_frame() || ProcessGone()) {
+      return Io::kOk;
+    }
     // A length that Peek will refuse waits for no more bytes.
     if (in_.has_length() &&
         (in_.length() == 0 || in_.length() > info_.max_frame)) {
@@ -341,7 +342,9 @@ Io FdLink::MayProgress(unsigned want) const {
   }
   if ((want & kWritable) != 0) {
     if (write_end != Io::kOk) return write_end;
-    if (!write_blocked_.load(std::memory_order_relaxed)) return Io::kOk;
+    if (!write_blocked_.load(std::memory_order_relaxed) || ProcessGone()) {
+      return Io::kOk;
+    }
   }
   return Io::kAgain;
 }

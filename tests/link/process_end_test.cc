@@ -63,6 +63,7 @@ TEST_F(ProcessEndTest, AReaderThatIsJustAboutToSleepSeesIt) {
   EndProcess();
   EXPECT_EQ(link_->Sleep(kReadable, Watchdog()), Io::kOk);
   EXPECT_EQ(link_->Peek().io, Io::kEnd);
+  EXPECT_EQ(link_->Sleep(kReadable, Watchdog()), Io::kEnd);
   EXPECT_EQ(link_->reason(), "the peer at test:held ended: killed");
 }
 
@@ -77,6 +78,7 @@ TEST_F(ProcessEndTest, AWriterBehindAFullPipeSeesIt) {
   EndProcess();
   EXPECT_EQ(link_->Sleep(kWritable, Watchdog()), Io::kOk);
   EXPECT_EQ(link_->Flush(), Io::kEnd);
+  EXPECT_EQ(link_->Sleep(kWritable, Watchdog()), Io::kEnd);
   EXPECT_EQ(link_->Peek().io, Io::kEnd);
 }
 
