@@ -22,7 +22,7 @@ class Waiter;
 
 /// Half-open connections (accepted, not yet a link) a listener keeps: more
 /// pause accept; each is dropped after the timeout. The figures are D-Bus's and
-/// gRPC's order of magnitude, see docs/security.md.
+/// gRPC's order of magnitude, see SECURITY.md.
 inline constexpr int kMaxHalfOpen = 64;
 inline constexpr int64_t kEstablishTimeoutMillis = 5000;
 

@@ -16,6 +16,7 @@
 #include "tests/call/test_server.h"
 #include "tests/call/transports.h"
 #include "tests/support/child_process.h"
+#include "tests/support/slowness.h"
 #include "tests/support/temp_runtime_dir.h"
 
 namespace nearcall::test {
@@ -75,7 +76,7 @@ class ServingTest : public ::testing::Test {
   std::string Target(const std::string& name = "test") const;
   Served Serve(ServerSettings settings = {}, const std::string& name = "test");
 
-  static constexpr int kSeconds = 60;
+  static constexpr int kSeconds = 60 * internal::kSanitizerSlowness;
   Watchdog watchdog_{kSeconds};
   internal::TempRuntimeDir directory_;
 

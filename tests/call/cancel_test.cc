@@ -162,7 +162,8 @@ TEST_P(CancelBetweenProcessesTest, AfterTheServerDied) {
 // end.
 TEST_P(CancelTest, AtRandom) {
   constexpr int kThreads = 2;
-  constexpr int kCalls = 2500;  // Of each thread and surface.
+  // Of each thread and surface.
+  constexpr int kCalls = 2500 / internal::kSanitizerSlowness;
   const Served served = Serve();
   const auto stub = TestService::NewStub(DefaultChannel(Target()));
   for (const Surface surface : kSurfaces) {

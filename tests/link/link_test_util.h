@@ -10,19 +10,13 @@
 
 #include "runtime/link.h"
 #include "tests/link/kinds.h"
+#include "tests/support/slowness.h"
 
 namespace nearcall::internal {
 
 /// A test that waits this long has hung.
 inline constexpr int64_t kWatchdogMillis = 60'000;
 inline Deadline Watchdog() { return Deadline::AfterMillis(kWatchdogMillis); }
-
-/// Long tests under a sanitizer do with fewer rounds.
-#if defined(NEARCALL_SANITIZE_thread) || defined(NEARCALL_SANITIZE_address)
-inline constexpr int kSanitizerSlowness = 5;
-#else
-inline constexpr int kSanitizerSlowness = 1;
-#endif
 
 inline bool Ended(Io io) { return io == Io::kEnd || io == Io::kBroken; }
 
