@@ -15,11 +15,13 @@
 namespace nearcall {
 
 Server::Server(std::unique_ptr<internal::ServerCore> core,
+               HealthCheckServiceInterface* health,
                std::string in_process_target,
                std::vector<std::shared_ptr<Service>> services)
     : in_process_target_(std::move(in_process_target)),
       services_(std::move(services)),
-      core_(std::move(core)) {}
+      core_(std::move(core)),
+      health_(health) {}
 
 // In a forked child the threads are not here, and what they held is not ours.
 Server::~Server() {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "runtime/config.h"
 #include "runtime/generic_handler.h"
+#include "runtime/health_service.h"
 #include "runtime/intercepted_server_call.h"
 #include "runtime/method_table.h"
 #include "runtime/server_core.h"
@@ -132,6 +133,13 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::StartWith(
   }
   const auto configuration = internal::CurrentConfiguration();
   if (!configuration.ok()) return configuration.status();
+  std::vector<std::unique_ptr<internal::StandardService>> standard;
+  HealthCheckServiceInterface* health = nullptr;
+  if (DefaultHealthCheckServiceEnabled()) {
+    auto service = std::make_unique<internal::HealthService>();
+    health = service.get();
+    standard.push_back(std::move(service));
+  }
   auto methods = std::make_unique<internal::MethodTable>();
   std::shared_ptr<const internal::ServerInterceptorFactories> interceptors;
   if (!interceptor_creators_.empty()) {
@@ -145,21 +153,30 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::StartWith(
                                          handler, type, interceptors));
   };
   absl::Status problem;
-  std::vector<Registration> services = services_;
-  for (const auto& service : plugin_services) {
-    services.push_back({std::string(), service.get()});
-  }
-  for (const Registration& registration : services) {
+  const auto add = [&](const std::string& host, const Service& service,
+                       const char* remedy) {
     internal::ServiceAccess::ForEachMethod(
-        *registration.service, [&](const internal::RpcServiceMethod& method) {
+        service, [&](const internal::RpcServiceMethod& method) {
           if (method.handler() == nullptr) return;
-          if (!methods->Add(registration.host, method.name(),
+          if (!methods->Add(host, method.name(),
                             intercepted(method.handler(), method.type()),
                             method.buffering())) {
-            problem = absl::AlreadyExistsError(absl::StrCat(
-                "two registered services have the method ", method.name()));
+            problem = absl::AlreadyExistsError(
+                absl::StrCat("two registered services have the method ",
+                             method.name(), remedy));
           }
         });
+  };
+  for (const Registration& registration : services_) {
+    add(registration.host, *registration.service, "");
+  }
+  for (const auto& service : plugin_services) {
+    add(std::string(), *service, "");
+  }
+  for (const auto& service : standard) {
+    add(std::string(), *service,
+        ", which the library serves itself: register none, or call "
+        "EnableDefaultHealthCheckService(false) before");
   }
   if (!problem.ok()) return problem;
   if (generic_ != nullptr) {
@@ -199,7 +216,7 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::StartWith(
       AddInProcessPort(given, &ports);
   if (!in_process.ok()) return in_process.status();
   auto core = std::make_unique<internal::ServerCore>(
-      max_threads_, std::move(methods), observer_);
+      max_threads_, std::move(methods), std::move(standard), observer_);
   absl::Status started = core->Start(std::move(ports));
   if (!started.ok()) return started;
   for (size_t i = 0; i < ports_.size(); ++i) {
@@ -207,8 +224,8 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::StartWith(
       *ports_[i].selected_port = selected[i];
     }
   }
-  return std::unique_ptr<Server>(
-      new Server(std::move(core), *in_process, std::move(plugin_services)));
+  return std::unique_ptr<Server>(new Server(
+      std::move(core), health, *in_process, std::move(plugin_services)));
 }
 
 std::unique_ptr<Server> ServerBuilder::BuildAndStart() {

@@ -23,8 +23,10 @@ int Cores() {
 }  // namespace
 
 ServerCore::ServerCore(int max_threads, std::unique_ptr<MethodTable> methods,
+                       std::vector<std::unique_ptr<StandardService>> standard,
                        ConnectionObserver* observer)
-    : methods_(std::move(methods)),
+    : standard_(std::move(standard)),
+      methods_(std::move(methods)),
       generation_(ForkGeneration()),
       executor_(std::make_unique<Executor>(Cores(), max_threads)),
       events_(observer, executor_.get()) {}
@@ -147,6 +149,7 @@ void ServerCore::Shutdown(Deadline deadline) {
       session.GoAway("the server is shutting down");
     });
   }
+  for (const auto& service : standard_) service->Stop();
   WaitForCalls(/*for_ever=*/false);
   WaitForWrites();
   for (const auto& poller : pollers_) {

@@ -15,6 +15,7 @@
 #include "runtime/poller.h"
 #include "runtime/server_session.h"
 #include "runtime/signal_shutdown.h"
+#include "runtime/standard_service.h"
 #include "runtime/sync.h"
 #include "runtime/watchdog.h"
 
@@ -23,7 +24,9 @@ namespace nearcall::internal {
 class ServerCore final : public CallAdmission,
                          private SignalShutdown::Listener {
  public:
+  /// `standard` is kept for `methods`, which refers to it.
   ServerCore(int max_threads, std::unique_ptr<MethodTable> methods,
+             std::vector<std::unique_ptr<StandardService>> standard,
              ConnectionObserver* observer);
   ~ServerCore();
 
@@ -67,6 +70,7 @@ class ServerCore final : public CallAdmission,
   void WaitForWrites();
   bool AllSent();
 
+  const std::vector<std::unique_ptr<StandardService>> standard_;
   const std::unique_ptr<MethodTable> methods_;
   const uint32_t generation_;
   std::vector<std::string> addresses_;

@@ -10,7 +10,7 @@ export CCACHE_BASEDIR="${CCACHE_BASEDIR:-$PWD}" CCACHE_NOHASHDIR=1
 readonly packages_build=(g++ cmake ninja-build libprotobuf-dev libprotoc-dev protobuf-compiler
   libabsl-dev)
 readonly packages_bench=(libgrpc++-dev protobuf-compiler-grpc python3)
-readonly packages_test=(libgtest-dev libgmock-dev python3 strace relacy-dev spin)
+readonly packages_test=(libgtest-dev libgmock-dev grpc-proto python3 strace relacy-dev spin)
 
 say() { printf '\n== %s\n' "$*"; }
 

@@ -3,6 +3,7 @@
 //
 //   --callback             reactors in place of blocking handlers
 //   --record-hooks         RecordingServerInterceptors
+//   --health               answers health checks
 //   --max-receive=BYTES    as ServerBuilder::SetMaxReceiveMessageSize
 //   --max-send=BYTES
 //   --max-threads=COUNT
@@ -31,6 +32,8 @@ int main(int argc, char** argv) {
       settings.callback = true;
     } else if (std::strcmp(argv[i], "--record-hooks") == 0) {
       settings.record_hooks = true;
+    } else if (std::strcmp(argv[i], "--health") == 0) {
+      settings.health = true;
     } else if (number(argv[i], "--max-receive=", &settings.max_receive) ||
                number(argv[i], "--max-send=", &settings.max_send) ||
                number(argv[i], "--max-threads=", &settings.max_threads) ||

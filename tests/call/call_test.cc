@@ -45,6 +45,7 @@ std::vector<std::string> ServerCommand(const ServerSettings& settings) {
   std::vector<std::string> argv = {NEARCALL_CALL_SERVER};
   if (settings.callback) argv.push_back("--callback");
   if (settings.record_hooks) argv.push_back("--record-hooks");
+  if (settings.health) argv.push_back("--health");
   const auto option = [&argv](const char* name, int value) {
     if (value != 0) argv.push_back(name + std::to_string(value));
   };

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/call/interceptors.h"
+#include "tests/call/operator_service.h"
 #include "tests/call/services.h"
 
 namespace nearcall::test {
@@ -15,6 +16,7 @@ struct ServerSettings {
   std::vector<std::string> targets;
   bool callback = false;      ///< Reactors in place of blocking handlers.
   bool record_hooks = false;  ///< With RecordingServerInterceptors.
+  bool health = false;        ///< EnableDefaultHealthCheckService.
   int max_receive = 0;        ///< 0: the default.
   int max_send = 0;
   int max_threads = 0;
@@ -31,6 +33,7 @@ class TestServer {
   explicit TestServer(const ServerSettings& settings)
       : sync_(&gates_), reactors_(&gates_), control_(&gates_) {
     if (!settings.ledger.empty()) gates_.KeepLedger(settings.ledger);
+    EnableDefaultHealthCheckService(settings.health);
     ServerBuilder builder;
     for (const std::string& target : settings.targets) {
       builder.AddListeningPort(target, InsecureServerCredentials());
@@ -38,6 +41,7 @@ class TestServer {
     builder.RegisterService(
         settings.callback ? static_cast<Service*>(&reactors_) : &sync_);
     builder.RegisterService(&control_);
+    builder.RegisterService(&operator_);
     if (settings.max_receive != 0) {
       builder.SetMaxReceiveMessageSize(settings.max_receive);
     }
@@ -53,6 +57,7 @@ class TestServer {
         settings.record_hooks ? RecordingServerInterceptors(&gates_)
                               : PassingServerInterceptors());
     server_ = builder.BuildAndStart();
+    operator_.Operate(server_.get());
   }
 
   /// Null: it did not start; stderr says why.
@@ -66,6 +71,7 @@ class TestServer {
   SyncService sync_;
   ReactorService reactors_;
   ControlService control_;
+  OperatorService operator_;
   std::unique_ptr<Server> server_;
 };
 

@@ -14,6 +14,7 @@ namespace nearcall {
 
 class ChannelArguments;
 class ChannelInterface;
+class HealthCheckServiceInterface;
 class ServerBuilder;
 class Service;
 namespace experimental {
@@ -82,6 +83,9 @@ class Server {
     Server* const server_;
   };
   experimental_type experimental() { return experimental_type(this); }
+  /// Where the program says which of its services are serving; as long as the
+  /// server. Null: it was built without (EnableDefaultHealthCheckService).
+  HealthCheckServiceInterface* GetHealthCheckService() const { return health_; }
 
   /// The targets that clients use, one for each listening port, with what was
   /// chosen (a port number) filled in.
@@ -90,13 +94,14 @@ class Server {
  private:
   friend class ServerBuilder;
   Server(std::unique_ptr<internal::ServerCore> core,
-         std::string in_process_target,
+         HealthCheckServiceInterface* health, std::string in_process_target,
          std::vector<std::shared_ptr<Service>> services);
   void ShutdownUntil(std::chrono::system_clock::time_point deadline);
 
   const std::string in_process_target_;
   const std::vector<std::shared_ptr<Service>> services_;  ///< Plugins'.
   std::unique_ptr<internal::ServerCore> core_;
+  HealthCheckServiceInterface* const health_;  ///< The core's.
 };
 
 }  // namespace nearcall
