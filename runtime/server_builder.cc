@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <cstdio>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +14,7 @@
 #include "runtime/health_service.h"
 #include "runtime/intercepted_server_call.h"
 #include "runtime/method_table.h"
+#include "runtime/reflection_service.h"
 #include "runtime/server_core.h"
 #include "runtime/target.h"
 #include "runtime/target_settings.h"
@@ -133,13 +136,6 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::StartWith(
   }
   const auto configuration = internal::CurrentConfiguration();
   if (!configuration.ok()) return configuration.status();
-  std::vector<std::unique_ptr<internal::StandardService>> standard;
-  HealthCheckServiceInterface* health = nullptr;
-  if (DefaultHealthCheckServiceEnabled()) {
-    auto service = std::make_unique<internal::HealthService>();
-    health = service.get();
-    standard.push_back(std::move(service));
-  }
   auto methods = std::make_unique<internal::MethodTable>();
   std::shared_ptr<const internal::ServerInterceptorFactories> interceptors;
   if (!interceptor_creators_.empty()) {
@@ -153,10 +149,13 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::StartWith(
                                          handler, type, interceptors));
   };
   absl::Status problem;
+  std::set<std::string> names;
   const auto add = [&](const std::string& host, const Service& service,
                        const char* remedy) {
     internal::ServiceAccess::ForEachMethod(
         service, [&](const internal::RpcServiceMethod& method) {
+          const std::string_view path = method.name();
+          names.emplace(path.substr(1, path.rfind('/') - 1));
           if (method.handler() == nullptr) return;
           if (!methods->Add(host, method.name(),
                             intercepted(method.handler(), method.type()),
@@ -173,10 +172,20 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::StartWith(
   for (const auto& service : plugin_services) {
     add(std::string(), *service, "");
   }
-  for (const auto& service : standard) {
+  std::vector<std::unique_ptr<internal::StandardService>> standard;
+  HealthCheckServiceInterface* health = nullptr;
+  if (DefaultHealthCheckServiceEnabled()) {
+    auto service = std::make_unique<internal::HealthService>();
+    health = service.get();
     add(std::string(), *service,
         ", which the library serves itself: register none, or call "
         "EnableDefaultHealthCheckService(false) before");
+    standard.push_back(std::move(service));
+  }
+  if (reflection_ != Reflection::kOff) {
+    standard.push_back(
+        std::make_unique<internal::ReflectionService>(reflection_, names));
+    add(std::string(), *standard.back(), "");
   }
   if (!problem.ok()) return problem;
   if (generic_ != nullptr) {

@@ -4,6 +4,7 @@
 //   --callback             reactors in place of blocking handlers
 //   --record-hooks         RecordingServerInterceptors
 //   --health               answers health checks
+//   --reflection=AUDIENCE  as ServerBuilder::SetReflection, by number
 //   --max-receive=BYTES    as ServerBuilder::SetMaxReceiveMessageSize
 //   --max-send=BYTES
 //   --max-threads=COUNT
@@ -21,6 +22,7 @@
 
 int main(int argc, char** argv) {
   nearcall::test::ServerSettings settings;
+  int reflection = 0;
   const auto number = [](const char* argument, const char* option, int* value) {
     const size_t size = std::strlen(option);
     if (std::strncmp(argument, option, size) != 0) return false;
@@ -34,6 +36,8 @@ int main(int argc, char** argv) {
       settings.record_hooks = true;
     } else if (std::strcmp(argv[i], "--health") == 0) {
       settings.health = true;
+    } else if (number(argv[i], "--reflection=", &reflection)) {
+      settings.reflection = static_cast<nearcall::Reflection>(reflection);
     } else if (number(argv[i], "--max-receive=", &settings.max_receive) ||
                number(argv[i], "--max-send=", &settings.max_send) ||
                number(argv[i], "--max-threads=", &settings.max_threads) ||

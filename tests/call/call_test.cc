@@ -46,6 +46,10 @@ std::vector<std::string> ServerCommand(const ServerSettings& settings) {
   if (settings.callback) argv.push_back("--callback");
   if (settings.record_hooks) argv.push_back("--record-hooks");
   if (settings.health) argv.push_back("--health");
+  if (settings.reflection != Reflection::kSameUser) {
+    argv.push_back("--reflection=" +
+                   std::to_string(static_cast<int>(settings.reflection)));
+  }
   const auto option = [&argv](const char* name, int value) {
     if (value != 0) argv.push_back(name + std::to_string(value));
   };

@@ -17,7 +17,8 @@ struct ServerSettings {
   bool callback = false;      ///< Reactors in place of blocking handlers.
   bool record_hooks = false;  ///< With RecordingServerInterceptors.
   bool health = false;        ///< EnableDefaultHealthCheckService.
-  int max_receive = 0;        ///< 0: the default.
+  Reflection reflection = Reflection::kSameUser;
+  int max_receive = 0;  ///< 0: the default.
   int max_send = 0;
   int max_threads = 0;
   /// ServerBuilder::SetStreamBuffering's mode, where not the default.
@@ -42,6 +43,7 @@ class TestServer {
         settings.callback ? static_cast<Service*>(&reactors_) : &sync_);
     builder.RegisterService(&control_);
     builder.RegisterService(&operator_);
+    builder.SetReflection(settings.reflection);
     if (settings.max_receive != 0) {
       builder.SetMaxReceiveMessageSize(settings.max_receive);
     }

@@ -77,4 +77,58 @@ TEST_F(CoexistTest, BothAnswerHealthChecks) {
   EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
 }
 
+// The bytes of a request with one field, which is below 16 and short.
+std::string Question(int field, const std::string& name) {
+  return std::string{static_cast<char>(field << 3 | 2),
+                     static_cast<char>(name.size())} +
+         name;
+}
+
+nearcall::Status Reflect(const std::string& question, std::string* answer) {
+  using nearcall::ByteBuffer;
+  nearcall::TemplatedGenericStub<ByteBuffer, ByteBuffer> stub(
+      nearcall::CreateChannel("unix:near",
+                              nearcall::InsecureChannelCredentials()));
+  nearcall::ClientContext context;
+  const auto stream = stub.BidiStreamingCall(
+      &context,
+      "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo");
+  const nearcall::Slice slice(question);
+  stream->Write(ByteBuffer(&slice, 1));
+  stream->WritesDone();
+  ByteBuffer bytes;
+  nearcall::Slice whole;
+  while (stream->Read(&bytes)) {
+    if (!bytes.DumpToSingleSlice(&whole).ok()) break;
+    answer->assign(reinterpret_cast<const char*>(whole.begin()), whole.size());
+  }
+  return stream->Finish();
+}
+
+TEST_F(CoexistTest, ReflectionDescribesTheProgramsOwnCopy) {
+  nearcall::ServerBuilder builder;
+  builder.AddListeningPort("unix:near", nearcall::InsecureServerCredentials());
+  const std::unique_ptr<nearcall::Server> server = builder.BuildAndStart();
+  ASSERT_NE(server, nullptr);
+  constexpr int kFileContainingSymbol = 4;
+  std::string answer;
+  const nearcall::Status status = Reflect(
+      Question(kFileContainingSymbol, "grpc.health.v1.Health"), &answer);
+  EXPECT_TRUE(status.ok()) << status.ToString();
+  EXPECT_THAT(answer, ::testing::HasSubstr("grpc/health/v1/health.proto"));
+}
+
+TEST_F(CoexistTest, ReflectionCanBeOff) {
+  nearcall::ServerBuilder builder;
+  builder.AddListeningPort("unix:near", nearcall::InsecureServerCredentials());
+  // docs:begin reflection
+  builder.SetReflection(nearcall::Reflection::kOff);
+  // docs:end reflection
+  const std::unique_ptr<nearcall::Server> server = builder.BuildAndStart();
+  ASSERT_NE(server, nullptr);
+  std::string answer;
+  EXPECT_EQ(Reflect(Question(7, "*"), &answer).error_code(),
+            nearcall::UNIMPLEMENTED);
+}
+
 }  // namespace

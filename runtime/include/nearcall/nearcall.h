@@ -18,6 +18,7 @@
 #include <nearcall/message_allocator.h>
 #include <nearcall/peer_credentials.h>
 #include <nearcall/pipe_target.h>
+#include <nearcall/reflection.h>
 #include <nearcall/resource_quota.h>
 #include <nearcall/serialization_traits.h>
 #include <nearcall/server.h>

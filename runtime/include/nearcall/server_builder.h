@@ -5,6 +5,7 @@
 #include <nearcall/channel_arguments.h>
 #include <nearcall/connection_observer.h>
 #include <nearcall/credentials.h>
+#include <nearcall/reflection.h>
 #include <nearcall/resource_quota.h>
 #include <nearcall/server.h>
 #include <nearcall/server_builder_plugin.h>
@@ -58,6 +59,13 @@ class ServerBuilder {
   /// Hears of clients that connect and go. Must outlive the server.
   ServerBuilder& SetConnectionObserver(ConnectionObserver* observer) {
     observer_ = observer;
+    return *this;
+  }
+
+  /// Who may ask the server for its services and their descriptions. A
+  /// reflection service that the program registers itself comes before it.
+  ServerBuilder& SetReflection(Reflection audience) {
+    reflection_ = audience;
     return *this;
   }
 
@@ -167,6 +175,7 @@ class ServerBuilder {
   ChannelArguments arguments_;
   CallbackGenericService* generic_ = nullptr;
   ConnectionObserver* observer_ = nullptr;
+  Reflection reflection_ = Reflection::kSameUser;
   int max_receive_ = 4 * 1024 * 1024;
   int max_send_ = -1;
   std::optional<Buffering> buffering_;
