@@ -2,12 +2,27 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <utility>
 
 #include "nearcall/reflection.pb.h"
 #include "runtime/reflection_answer.h"
 
-namespace nearcall::internal {
+namespace nearcall {
+namespace {
+
+std::atomic<Reflection> default_reflection{Reflection::kSameUser};
+
+}  // namespace
+
+void reflection::InitProtoReflectionServerBuilderPlugin() {
+  default_reflection.store(Reflection::kEverybody);
+}
+
+namespace internal {
+
+Reflection DefaultReflection() { return default_reflection.load(); }
+
 namespace {
 
 using Request = reflection::ServerReflectionRequest;
@@ -89,4 +104,5 @@ ReflectionService::ReflectionService(Reflection audience,
   }
 }
 
-}  // namespace nearcall::internal
+}  // namespace internal
+}  // namespace nearcall

@@ -12,6 +12,9 @@
 
 namespace nearcall::internal {
 
+/// Of servers whose builder does not say.
+Reflection DefaultReflection();
+
 class ReflectionService final : public StandardService {
  public:
   /// `services`: the full names of the server's others. A version that is among

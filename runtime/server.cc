@@ -1,4 +1,5 @@
 #include <nearcall/channel.h>
+#include <nearcall/health_check_service_interface.h>
 #include <nearcall/server.h>
 #include <nearcall/service.h>
 
@@ -15,13 +16,13 @@
 namespace nearcall {
 
 Server::Server(std::unique_ptr<internal::ServerCore> core,
-               HealthCheckServiceInterface* health,
+               std::shared_ptr<HealthCheckServiceInterface> health,
                std::string in_process_target,
                std::vector<std::shared_ptr<Service>> services)
     : in_process_target_(std::move(in_process_target)),
       services_(std::move(services)),
       core_(std::move(core)),
-      health_(health) {}
+      health_(std::move(health)) {}
 
 // In a forked child the threads are not here, and what they held is not ours.
 Server::~Server() {

@@ -113,6 +113,15 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::Start() {
     option->UpdateArguments(&arguments_);
     option->UpdatePlugins(&plugins);
   }
+  const auto own_health =
+      arguments_.values().find(kHealthCheckServiceInterfaceArg);
+  if (own_health != arguments_.values().end()) {
+    void* const* const service = std::get_if<void*>(&own_health->second);
+    health_ = std::unique_ptr<HealthCheckServiceInterface>(
+        service == nullptr
+            ? nullptr
+            : static_cast<HealthCheckServiceInterface*>(*service));
+  }
   for (const auto& plugin : plugins) {
     plugin->UpdateServerBuilder(this);
     plugin->UpdateChannelArguments(&arguments_);
@@ -172,19 +181,23 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::StartWith(
   for (const auto& service : plugin_services) {
     add(std::string(), *service, "");
   }
-  std::vector<std::unique_ptr<internal::StandardService>> standard;
-  HealthCheckServiceInterface* health = nullptr;
-  if (DefaultHealthCheckServiceEnabled()) {
-    auto service = std::make_unique<internal::HealthService>();
-    health = service.get();
+  std::vector<std::shared_ptr<internal::StandardService>> standard;
+  std::shared_ptr<HealthCheckServiceInterface> health;
+  if (health_.has_value()) {
+    health = *std::move(health_);
+  } else if (DefaultHealthCheckServiceEnabled()) {
+    const auto service = std::make_shared<internal::HealthService>();
+    health = service;
     add(std::string(), *service,
         ", which the library serves itself: register none, or call "
         "EnableDefaultHealthCheckService(false) before");
-    standard.push_back(std::move(service));
+    standard.push_back(service);
   }
-  if (reflection_ != Reflection::kOff) {
+  const Reflection reflection =
+      reflection_.value_or(internal::DefaultReflection());
+  if (reflection != Reflection::kOff) {
     standard.push_back(
-        std::make_unique<internal::ReflectionService>(reflection_, names));
+        std::make_shared<internal::ReflectionService>(reflection, names));
     add(std::string(), *standard.back(), "");
   }
   if (!problem.ok()) return problem;
@@ -233,8 +246,9 @@ absl::StatusOr<std::unique_ptr<Server>> ServerBuilder::StartWith(
       *ports_[i].selected_port = selected[i];
     }
   }
-  return std::unique_ptr<Server>(new Server(
-      std::move(core), health, *in_process, std::move(plugin_services)));
+  return std::unique_ptr<Server>(new Server(std::move(core), std::move(health),
+                                            *in_process,
+                                            std::move(plugin_services)));
 }
 
 std::unique_ptr<Server> ServerBuilder::BuildAndStart() {

@@ -23,7 +23,7 @@ int Cores() {
 }  // namespace
 
 ServerCore::ServerCore(int max_threads, std::unique_ptr<MethodTable> methods,
-                       std::vector<std::unique_ptr<StandardService>> standard,
+                       std::vector<std::shared_ptr<StandardService>> standard,
                        ConnectionObserver* observer)
     : standard_(std::move(standard)),
       methods_(std::move(methods)),

@@ -26,7 +26,7 @@ class ServerCore final : public CallAdmission,
  public:
   /// `standard` is kept for `methods`, which refers to it.
   ServerCore(int max_threads, std::unique_ptr<MethodTable> methods,
-             std::vector<std::unique_ptr<StandardService>> standard,
+             std::vector<std::shared_ptr<StandardService>> standard,
              ConnectionObserver* observer);
   ~ServerCore();
 
@@ -70,7 +70,7 @@ class ServerCore final : public CallAdmission,
   void WaitForWrites();
   bool AllSent();
 
-  const std::vector<std::unique_ptr<StandardService>> standard_;
+  const std::vector<std::shared_ptr<StandardService>> standard_;
   const std::unique_ptr<MethodTable> methods_;
   const uint32_t generation_;
   std::vector<std::string> addresses_;

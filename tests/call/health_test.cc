@@ -267,6 +267,56 @@ TEST_F(OwnHealthTest, AServiceOfTheProgramsOwnAnswers) {
   EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
 }
 
+// Tells when it goes.
+class OwnInterface final : public HealthCheckServiceInterface {
+ public:
+  explicit OwnInterface(bool* gone) : gone_(gone) {}
+  ~OwnInterface() override { *gone_ = true; }
+  void SetServingStatus(const std::string&, bool) override {}
+  void SetServingStatus(bool) override {}
+
+ private:
+  bool* const gone_;
+};
+
+TEST_F(OwnHealthTest, AnOptionPutsAnotherInPlaceOfTheDefault) {
+  EnableDefaultHealthCheckService(true);
+  bool gone = false;
+  auto own = std::make_unique<OwnInterface>(&gone);
+  HealthCheckServiceInterface* const expected = own.get();
+  ServerBuilder builder;
+  builder.RegisterService(&service_);
+  builder.SetOption(
+      std::make_unique<HealthCheckServiceServerBuilderOption>(std::move(own)));
+  auto server = builder.BuildAndStart();
+  ASSERT_NE(server, nullptr);
+  EXPECT_EQ(server->GetHealthCheckService(), expected);
+  ClientContext context;
+  HealthCheckResponse response;
+  EXPECT_THAT(Health::NewStub(server->InProcessChannel(ChannelArguments()))
+                  ->Check(&context, Named(""), &response),
+              IsOk());
+  EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
+  EXPECT_FALSE(gone);
+  server.reset();
+  EXPECT_TRUE(gone);
+}
+
+TEST_F(OwnHealthTest, AnOptionTurnsTheDefaultOff) {
+  EnableDefaultHealthCheckService(true);
+  ServerBuilder builder;
+  builder.SetOption(
+      std::make_unique<HealthCheckServiceServerBuilderOption>(nullptr));
+  const auto server = builder.BuildAndStart();
+  ASSERT_NE(server, nullptr);
+  EXPECT_EQ(server->GetHealthCheckService(), nullptr);
+  ClientContext context;
+  HealthCheckResponse response;
+  EXPECT_THAT(Health::NewStub(server->InProcessChannel(ChannelArguments()))
+                  ->Check(&context, Named(""), &response),
+              IsStatus(UNIMPLEMENTED, ""));
+}
+
 TEST_F(OwnHealthTest, BesideTheDefaultOneItIsAMistake) {
   EnableDefaultHealthCheckService(true);
   EXPECT_TRUE(DefaultHealthCheckServiceEnabled());

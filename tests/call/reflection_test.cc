@@ -264,5 +264,24 @@ TEST(OwnReflectionTest, AServiceOfTheProgramsOwnAnswers) {
               IsStatus(ABORTED, "the program's own"));
 }
 
+// Over TCP, where the kernel does not tell the user.
+TEST(DefaultReflectionTest, GrpcsCallOpensItToEverybody) {
+  const internal::TempRuntimeDir directory;
+  const auto list = [] {
+    ServerBuilder builder;
+    builder.AddListeningPort("tcp:localhost:0", InsecureServerCredentials());
+    const auto server = builder.BuildAndStart();
+    ClientContext context;
+    const auto stream =
+        ServerReflection::NewStub(MakeChannel(server->addresses().front()))
+            ->ServerReflectionInfo(&context);
+    stream->WritesDone();
+    return stream->Finish();
+  };
+  EXPECT_THAT(list(), IsStatus(PERMISSION_DENIED, "SetReflection"));
+  reflection::InitProtoReflectionServerBuilderPlugin();
+  EXPECT_THAT(list(), IsOk());
+}
+
 }  // namespace
 }  // namespace nearcall::test

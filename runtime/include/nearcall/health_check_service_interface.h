@@ -8,6 +8,10 @@
 
 namespace nearcall {
 
+/// The argument that HealthCheckServiceServerBuilderOption sets.
+inline constexpr char kHealthCheckServiceInterfaceArg[] =
+    "grpc.health_check_service_interface";
+
 /// Thread-safe.
 class HealthCheckServiceInterface {
  public:

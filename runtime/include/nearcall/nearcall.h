@@ -14,6 +14,7 @@
 #include <nearcall/delegating_channel.h>
 #include <nearcall/generic.h>
 #include <nearcall/health_check_service_interface.h>
+#include <nearcall/health_check_service_server_builder_option.h>
 #include <nearcall/interceptor.h>
 #include <nearcall/message_allocator.h>
 #include <nearcall/peer_credentials.h>

@@ -16,6 +16,12 @@ enum class Reflection {
   kEverybody,
 };
 
+namespace reflection {
+/// gRPC's call for it: servers built from now on, whose builder says nothing
+/// else, answer everybody. Any thread.
+void InitProtoReflectionServerBuilderPlugin();
+}  // namespace reflection
+
 }  // namespace nearcall
 
 #endif  // NEARCALL_REFLECTION_H_

@@ -85,7 +85,9 @@ class Server {
   experimental_type experimental() { return experimental_type(this); }
   /// Where the program says which of its services are serving; as long as the
   /// server. Null: it was built without (EnableDefaultHealthCheckService).
-  HealthCheckServiceInterface* GetHealthCheckService() const { return health_; }
+  HealthCheckServiceInterface* GetHealthCheckService() const {
+    return health_.get();
+  }
 
   /// The targets that clients use, one for each listening port, with what was
   /// chosen (a port number) filled in.
@@ -94,14 +96,15 @@ class Server {
  private:
   friend class ServerBuilder;
   Server(std::unique_ptr<internal::ServerCore> core,
-         HealthCheckServiceInterface* health, std::string in_process_target,
+         std::shared_ptr<HealthCheckServiceInterface> health,
+         std::string in_process_target,
          std::vector<std::shared_ptr<Service>> services);
   void ShutdownUntil(std::chrono::system_clock::time_point deadline);
 
   const std::string in_process_target_;
   const std::vector<std::shared_ptr<Service>> services_;  ///< Plugins'.
   std::unique_ptr<internal::ServerCore> core_;
-  HealthCheckServiceInterface* const health_;  ///< The core's.
+  const std::shared_ptr<HealthCheckServiceInterface> health_;
 };
 
 }  // namespace nearcall

@@ -5,6 +5,7 @@
 #include <nearcall/channel_arguments.h>
 #include <nearcall/connection_observer.h>
 #include <nearcall/credentials.h>
+#include <nearcall/health_check_service_interface.h>
 #include <nearcall/reflection.h>
 #include <nearcall/resource_quota.h>
 #include <nearcall/server.h>
@@ -64,6 +65,7 @@ class ServerBuilder {
 
   /// Who may ask the server for its services and their descriptions. A
   /// reflection service that the program registers itself comes before it.
+  /// Default: kSameUser, or as InitProtoReflectionServerBuilderPlugin says.
   ServerBuilder& SetReflection(Reflection audience) {
     reflection_ = audience;
     return *this;
@@ -175,7 +177,9 @@ class ServerBuilder {
   ChannelArguments arguments_;
   CallbackGenericService* generic_ = nullptr;
   ConnectionObserver* observer_ = nullptr;
-  Reflection reflection_ = Reflection::kSameUser;
+  std::optional<Reflection> reflection_;
+  /// As HealthCheckServiceServerBuilderOption says; none: the default.
+  std::optional<std::unique_ptr<HealthCheckServiceInterface>> health_;
   int max_receive_ = 4 * 1024 * 1024;
   int max_send_ = -1;
   std::optional<Buffering> buffering_;
