@@ -96,11 +96,11 @@ bool NearClientCall::Attach(OutMessage message, bool half_close, bool corked) {
                     std::string(acquired.status().message()));
       return false;
     }
-    if (session_ != nullptr) LeaveSession();
     session_ = *std::move(acquired);
     session_seen_.store(session_.get());
-    // False: it broke since; nothing of the call was sent there.
     if (session_->Start(this, message, half_close, corked)) break;
+    // It broke since; nothing of the call was sent there.
+    LeaveSession();
   }
   if (cancel_requested()) session_->Cancel(this, CANCELLED, "CANCELLED");
   return true;
