@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -114,7 +115,11 @@ TEST_P(ShutdownTest, LargeRepliesUnderWayArriveWhole) {
       EXPECT_EQ(call.reply.sequence(), i);
     } else {
       EXPECT_THAT(status, IsStatus(UNAVAILABLE, ""));
-      EXPECT_FALSE(call.context.maybe_sent()) << status.ToString();
+      // TCP resets a connection that is closed while more arrives, and drops
+      // what says that the call was refused: then the client cannot know.
+      if (std::string_view(GetParam().scheme) != "tcp") {
+        EXPECT_FALSE(call.context.maybe_sent()) << status.ToString();
+      }
     }
   }
   std::printf("%s: %d of 8 were accepted before the end\n", GetParam().scheme,
