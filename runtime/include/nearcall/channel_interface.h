@@ -97,7 +97,7 @@ class ChannelInterface {
       std::chrono::system_clock::time_point deadline) = 0;
 
  private:
-  const internal::ChannelInterceptors interceptors_;
+  const internal::ChannelInterceptors interceptors_{};
 };
 
 }  // namespace nearcall
