@@ -365,23 +365,18 @@ TEST_P(InterceptorTest, TheGlobalOneIsTheLastOfEveryChannel) {
   Log log;
   Factory global(Logging(&log, "global: "));
   experimental::RegisterGlobalClientInterceptorFactory(&global);
-  {
-    const auto stub =
-        TestService::NewStub(ChannelWith(Target(), {Logging(&log, "own: ")}));
-    const auto plain = TestService::NewStub(
-        CreateChannel(Target(), InsecureChannelCredentials()));
-    for (const bool own : {true, false}) {
-      ClientContext context;
-      Message reply;
-      EXPECT_THAT(
-          Echo(own ? stub.get() : plain.get(), &context, Message(), &reply),
-          IsOk());
-      const std::string down =
-          "PRE_SEND_INITIAL_METADATA PRE_SEND_MESSAGE PRE_SEND_CLOSE";
-      std::vector<std::string> seen = log.Take();
-      ASSERT_EQ(seen.size(), own ? 4u : 2u);
-      EXPECT_EQ(seen[own ? 1 : 0], "global: " + down);
-    }
+  for (const bool own : {true, false}) {
+    const auto stub = TestService::NewStub(
+        own ? ChannelWith(Target(), {Logging(&log, "own: ")})
+            : CreateChannel(Target(), InsecureChannelCredentials()));
+    ClientContext context;
+    Message reply;
+    EXPECT_THAT(Echo(stub.get(), &context, Message(), &reply), IsOk());
+    const std::string down =
+        "PRE_SEND_INITIAL_METADATA PRE_SEND_MESSAGE PRE_SEND_CLOSE";
+    std::vector<std::string> seen = log.Take();
+    ASSERT_EQ(seen.size(), own ? 4u : 2u);
+    EXPECT_EQ(seen[own ? 1 : 0], "global: " + down);
   }
   experimental::TestOnlyResetGlobalClientInterceptorFactory();
   const auto plain = TestService::NewStub(DefaultChannel(Target()));
