@@ -144,8 +144,9 @@ Poller::Served Poller::Serve(ServerSession* session, bool* progress) {
 // False: the role is gone, and nothing here may be touched any more.
 bool Poller::ServeHot() {
   bool progress = false;
-  for (size_t i = 0; i < hot_.size();) {
+  for (size_t i = std::exchange(turn_, 0); i < hot_.size();) {
     ServerSession* const session = hot_[i].get();
+    turn_ = i + 1;
     switch (Serve(session, &progress)) {
       case Served::kLostRole:
         return false;
@@ -166,6 +167,7 @@ bool Poller::ServeHot() {
     }
     ++i;
   }
+  turn_ = 0;
   if (!progress) CpuRelax();
   if (++polls_ % kPollsPerClock == 0) {
     const int64_t now = MonotonicNanos();

@@ -122,6 +122,9 @@ class Poller final : public Executor::Task {
 
   // The role holder's.
   std::vector<std::shared_ptr<ServerSession>> hot_;
+  /// Whose turn it is among them: who takes the role in the midst of a round
+  /// goes on there, so that none is passed over.
+  size_t turn_ = 0;
   std::vector<ServerSession*> handshaking_;
   int polls_ = 0;
   int64_t last_look_ = 0;
