@@ -1,6 +1,7 @@
 #include "transports/rendezvous.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -175,6 +176,12 @@ int HoldersPid(int fd) {
              : 0;
 }
 
+// Who was killed leaves its pid in the file until the next holder has written
+// its own. Of a holder in another pid namespace, too, nothing is known here.
+bool IsHere(int pid) {
+  return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> RuntimeDirectory(Side side) {
@@ -310,7 +317,7 @@ absl::StatusOr<NameLock> NameLock::Take(const std::string& path) {
       if (errno != EWOULDBLOCK) return FileError(lock_path, "flock", errno);
       const bool held = HeldByServer(fd.get());
       const int pid = HoldersPid(fd.get());
-      if (held && (pid != 0 || patience.passed())) {
+      if (held && (IsHere(pid) || patience.passed())) {
         return absl::AlreadyExistsError(absl::StrCat(
             path, " is held by another server, ",
             pid != 0 ? absl::StrCat("pid ", pid) : "which is just starting",
