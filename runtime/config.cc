@@ -249,7 +249,8 @@ absl::Status Configuration::UnknownName(
     absl::StrAppend(&text, ", whose names are ", absl::StrJoin(known, ", "));
   }
   absl::StrAppend(
-      &text, " Schemes: ", KnownSchemes(), ". Configuration: ",
+      &text, nearest.empty() ? ". Schemes: " : " Schemes: ", KnownSchemes(),
+      ". Configuration: ",
       path_.empty() ? "no file (NEARCALL_CONFIG is not set, LoadConfig was not "
                       "called)"
                     : path_,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,6 +23,8 @@ constexpr int kPollsPerClock = 32;
 constexpr int64_t kLookNanos = 20'000;
 constexpr int64_t kAcceptAgainNanos = 100'000'000;
 constexpr int kAcceptsPerTurn = 64;
+// Clients that are refused cannot fill a log.
+constexpr int64_t kBetweenLogsNanos = 1'000'000'000;
 constexpr int64_t kHandshakeNanos = 5'000'000'000;
 
 }  // namespace
@@ -299,7 +302,9 @@ void Poller::Accept(Port* port) {
         accept_again_ = MonotonicNanos() + kAcceptAgainNanos;
         return;
       }
-      continue;  // About one connection only; the listener has closed it.
+      // About one connection only; the listener has closed it.
+      LogRefusal(accepted.status());
+      continue;
     }
     if (*accepted == nullptr) return;
     const bool owns_server = port->listener->owns_server();
@@ -329,6 +334,14 @@ void Poller::Accept(Port* port) {
   }
 }
 
+void Poller::LogRefusal(const absl::Status& why) {
+  const int64_t now = MonotonicNanos();
+  if (last_log_ != 0 && now - last_log_ < kBetweenLogsNanos) return;
+  last_log_ = now;
+  std::fprintf(stderr, "nearcall: a client was refused: %s\n",
+               why.ToString().c_str());
+}
+
 std::string Poller::Full(const Port& port, const Link& link) {
   uint32_t connections = 0;
   uint32_t of_uid = 0;
@@ -343,14 +356,14 @@ std::string Poller::Full(const Port& port, const Link& link) {
   }
   if (connections >= port.settings.max_connections) {
     return absl::StrCat(
-        port.address, " has ", connections,
-        " clients and takes no more; raise max_connections at the server");
+        "the server has ", connections,
+        " clients and takes no more; raise max_connections there");
   }
   if (uid.has_value() && uid != geteuid() &&
       of_uid >= port.settings.max_connections_per_uid) {
-    return absl::StrCat(port.address, " has ", of_uid, " clients of uid ", *uid,
-                        " and takes no more; raise max_connections_per_uid at "
-                        "the server");
+    return absl::StrCat("the server has ", of_uid, " clients of uid ", *uid,
+                        " and takes no more; raise max_connections_per_uid "
+                        "there");
   }
   return "";
 }

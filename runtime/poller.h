@@ -94,6 +94,7 @@ class Poller final : public Executor::Task {
   void SleepUntilReady();
   void OnReady(void* tag);
   void Accept(Port* port);
+  void LogRefusal(const absl::Status& why);
   /// Why `port` takes no more sessions of the one at the other end of `link`;
   /// empty: it does.
   std::string Full(const Port& port, const Link& link) ABSL_LOCKS_EXCLUDED(mu_);
@@ -128,6 +129,7 @@ class Poller final : public Executor::Task {
   std::vector<ServerSession*> handshaking_;
   int polls_ = 0;
   int64_t last_look_ = 0;
+  int64_t last_log_ = 0;      ///< Of a refusal; 0: none yet.
   int64_t accept_again_ = 0;  ///< When to try accept again; 0: it works.
 
   std::atomic<bool> parked_{false};

@@ -19,6 +19,7 @@ inline int Greet(const std::string& target, const std::string& name) {
   request.set_name(name);
   hello::HelloReply reply;
   nearcall::ClientContext context;
+  context.set_wait_for_ready(true);  // The server may be just starting.
   context.set_deadline(std::chrono::system_clock::now() +
                        std::chrono::seconds(5));
   nearcall::Status status = stub->SayHello(&context, request, &reply);
