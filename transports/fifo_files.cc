@@ -132,7 +132,13 @@ absl::StatusOr<PrivateFifos> PrivateFifos::Make(const std::string& path) {
     return absl::ResourceExhaustedError(
         absl::StrCat("getrandom: ", strerror(errno)));
   }
-  if (absl::Status status = fifos.MakeAndOpen(); !status.ok()) return status;
+  const absl::Status status = fifos.MakeAndOpen();
+  if (absl::IsNotFound(status)) {
+    // A server that ends, or begins, clears away what dead clients left.
+    return absl::UnavailableError(absl::StrCat(
+        "the server at ", path, " came or went just now: ", status.message()));
+  }
+  if (!status.ok()) return status;
   return fifos;
 }
 

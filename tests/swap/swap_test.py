@@ -88,7 +88,7 @@ class SwapTest(unittest.TestCase):
         self.serve(self.configured("unix:greeter"))
         result = self.call("greeter_client", self.configured("shm:elsewhere"))
         self.assertEqual(result.returncode, 1, result.stdout)
-        self.assertIn("(code 14)", result.stderr)
+        self.assertIn("no server at", result.stderr)
 
     def test_a_mistake_reaches_both_sides(self):
         environment = self.configured("unix:greeter?ring_byte=1")
