@@ -102,6 +102,9 @@ absl::StatusOr<OpenedFifo> OpenFifo(const std::string& path, int access) {
         path, " has mode ", absl::StrFormat("%04o", info.st_mode & 07777),
         ": others than its owner have access to it; remove it"));
   }
+  if (info.st_nlink == 0) {
+    return absl::NotFoundError(absl::StrCat(path, " was removed just now"));
+  }
   // With a second name somebody could reach it by another path, and the two
   // FIFOs of a link could be one.
   if (info.st_nlink != 1) {
