@@ -146,7 +146,16 @@ class Attempt {
           fds.data(), std::min(patience, Deadline::After(kLookAtLockNanos)),
           "the server did not answer in time", fds.size());
       if (!ready.ok()) return ready.status();
-      if (fds[0].revents != 0) return ReadAnswer(down);
+      if (fds[0].revents != 0) {
+        std::array<char, kFifoAnswerBytes> bytes;
+        const ssize_t got =
+            ReadSome(down, StreamKind::kPipe, bytes.data(), bytes.size());
+        // Told to read, and nothing there to be read yet: it is not the end.
+        if (got >= 0 || (errno != EAGAIN && errno != EINTR)) {
+          return CheckAnswer(
+              {bytes.data(), static_cast<size_t>(std::max<ssize_t>(got, 0))});
+        }
+      }
       if (*ready) return NoServer("it went away before it answered");
       if (absl::Status status = CheckHeld(); !status.ok()) return status;
       if (patience.passed()) {
@@ -158,16 +167,13 @@ class Attempt {
   }
 
   // The server's one write is here in full, or the server has gone.
-  absl::Status ReadAnswer(int down) const {
-    std::array<char, kFifoAnswerBytes> bytes;
-    const ssize_t got =
-        ReadSome(down, StreamKind::kPipe, bytes.data(), bytes.size());
-    if (got <= 0) {
+  absl::Status CheckAnswer(std::string_view answer) const {
+    if (answer.empty()) {
       return absl::UnavailableError(absl::StrCat(
           "the server at ", target_.path, " refused, or ended just now"));
     }
     const std::optional<int> version =
-        DecodeFifoAnswer({bytes.data(), static_cast<size_t>(got)});
+        DecodeFifoAnswer({answer.data(), answer.size()});
     if (!version) {
       return absl::InternalError(absl::StrCat("the server at ", target_.path,
                                               " does not speak nearcall's ",
