@@ -95,7 +95,9 @@ TEST_P(DeathTest, OfTheServerWhileItReadsLargeMessages) {
   for (int i = 0; i < 4; ++i) {
     calls.push_back(std::make_unique<PendingCall>(kSurfaces[i % 2]));
     // Far longer than until the kill.
-    calls.back()->StartEcho(stub.get(), MakeMessage(size_t{64} << 20, i));
+    calls.back()->StartEcho(
+        stub.get(),
+        MakeMessage((size_t{64} << 20) / internal::kSanitizerSlowness, i));
   }
   PendingCall small(Surface::kBlocking);
   small.StartEcho(stub.get(), MakeMessage(10));

@@ -120,10 +120,13 @@ TEST_P(InterceptorTest, ABidiStreamShowsEachOperation) {
   Log log;
   ClientRpcInfo::Type type = ClientRpcInfo::Type::UNKNOWN;
   std::string method;
+  std::once_flag once;  // Later hooks are other threads'.
   const auto stub = TestService::NewStub(ChannelWith(
       Target(), {[&](InterceptorBatchMethods* methods, ClientRpcInfo* info) {
-        type = info->type();
-        method = info->method();
+        std::call_once(once, [&] {
+          type = info->type();
+          method = info->method();
+        });
         for (const std::string& name : HookNames(methods)) log.Add(name);
         methods->Proceed();
       }}));
