@@ -22,6 +22,8 @@ std::string Environment(const char* name) {
 // A forked child goes on with the parent's, so there is no lock that another
 // thread could hold meanwhile; older ones are kept, as somebody may read them.
 struct Version {
+  Version(Loaded what, Version* before)
+      : loaded(std::move(what)), older(before) {}
   Loaded loaded;
   Version* older;
 };
