@@ -97,6 +97,17 @@ std::shared_ptr<Channel> ChannelWith(const std::string& target,
       std::move(factories));
 }
 
+// A unary call's hooks, of interceptors that log as "first: " and "last: ".
+void ExpectDownAndUp(Log* log) {
+  const std::string down =
+      "PRE_SEND_INITIAL_METADATA PRE_SEND_MESSAGE PRE_SEND_CLOSE";
+  const std::string up =
+      "POST_SEND_MESSAGE POST_RECV_INITIAL_METADATA POST_RECV_MESSAGE "
+      "POST_RECV_STATUS";
+  EXPECT_THAT(log->Take(), ElementsAre("first: " + down, "last: " + down,
+                                       "last: " + up, "first: " + up));
+}
+
 TEST_P(InterceptorTest, AUnaryCallGoesDownAndUpThroughAll) {
   const Served served = Serve();
   Log log;
@@ -106,13 +117,7 @@ TEST_P(InterceptorTest, AUnaryCallGoesDownAndUpThroughAll) {
   Message reply;
   ASSERT_THAT(Echo(stub.get(), &context, MakeMessage(10, 3), &reply), IsOk());
   EXPECT_EQ(reply.sequence(), 3);
-  const std::string down =
-      "PRE_SEND_INITIAL_METADATA PRE_SEND_MESSAGE PRE_SEND_CLOSE";
-  const std::string up =
-      "POST_SEND_MESSAGE POST_RECV_INITIAL_METADATA POST_RECV_MESSAGE "
-      "POST_RECV_STATUS";
-  EXPECT_THAT(log.Take(), ElementsAre("first: " + down, "last: " + down,
-                                      "last: " + up, "first: " + up));
+  ExpectDownAndUp(&log);
 }
 
 TEST_P(InterceptorTest, ABidiStreamShowsEachOperation) {
@@ -353,13 +358,7 @@ TEST_P(InterceptorTest, AHijackerMayCallPastItself) {
   Message reply;
   ASSERT_THAT(Echo(stub.get(), &context, MakeMessage(5, 30), &reply), IsOk());
   EXPECT_EQ(reply.sequence(), 31);
-  const std::string down =
-      "PRE_SEND_INITIAL_METADATA PRE_SEND_MESSAGE PRE_SEND_CLOSE";
-  const std::string up =
-      "POST_SEND_MESSAGE POST_RECV_INITIAL_METADATA POST_RECV_MESSAGE "
-      "POST_RECV_STATUS";
-  EXPECT_THAT(log.Take(), ElementsAre("first: " + down, "last: " + down,
-                                      "last: " + up, "first: " + up));
+  ExpectDownAndUp(&log);
 }
 
 TEST_P(InterceptorTest, TheGlobalOneIsTheLastOfEveryChannel) {
