@@ -59,6 +59,20 @@ class PipeTest : public ::testing::Test {
   static std::unique_ptr<TestService::Stub> Stub(const std::string& target) {
     return TestService::NewStub(DefaultChannel(target));
   }
+  /// A stub whose first call was in too much of a hurry for its child, which
+  /// has added a line to `starts` and waits for one from the FIFO `gate`.
+  std::unique_ptr<TestService::Stub> LeaveAStartingChild(
+      const std::string& starts, const std::string& gate) {
+    EXPECT_EQ(mkfifo(gate.c_str(), 0600), 0);
+    auto stub = Stub(InShell("echo >> " + starts + "; read x < " + gate +
+                             "; exec \"$0\" \"$@\""));
+    ClientContext context;
+    context.set_deadline(In(std::chrono::milliseconds(50)));
+    Message reply;
+    EXPECT_THAT(stub->Echo(&context, Message(), &reply),
+                IsStatus(DEADLINE_EXCEEDED, ""));
+    return stub;
+  }
   static Status Echo(TestService::Stub* stub) {
     ClientContext context;
     Message reply;
@@ -311,14 +325,7 @@ TEST_F(PipeTest, AnApplicationThatIgnoresSigchldLosesTheExitStatusOnly) {
 TEST_F(PipeTest, ACallerInAHurryLeavesTheStartingChildToTheNext) {
   const std::string starts = directory_.File("starts");
   const std::string gate = directory_.File("gate");
-  ASSERT_EQ(mkfifo(gate.c_str(), 0600), 0);
-  const auto stub = Stub(InShell("echo >> " + starts + "; read x < " + gate +
-                                 "; exec \"$0\" \"$@\""));
-  ClientContext context;
-  context.set_deadline(In(std::chrono::milliseconds(50)));
-  Message reply;
-  EXPECT_THAT(stub->Echo(&context, Message(), &reply),
-              IsStatus(DEADLINE_EXCEEDED, ""));
+  const auto stub = LeaveAStartingChild(starts, gate);
   std::thread opening([&gate] { std::ofstream(gate) << "go\n"; });
   EXPECT_THAT(Echo(stub.get()), IsOk());
   opening.join();
@@ -328,14 +335,7 @@ TEST_F(PipeTest, ACallerInAHurryLeavesTheStartingChildToTheNext) {
 TEST_F(PipeTest, AChildThatEndedAfterItsCallerLeftIsReplaced) {
   const std::string starts = directory_.File("starts");
   const std::string gate = directory_.File("gate");
-  ASSERT_EQ(mkfifo(gate.c_str(), 0600), 0);
-  const auto stub = Stub(InShell("echo >> " + starts + "; read x < " + gate +
-                                 "; exec \"$0\" \"$@\""));
-  ClientContext context;
-  context.set_deadline(In(std::chrono::milliseconds(50)));
-  Message reply;
-  EXPECT_THAT(stub->Echo(&context, Message(), &reply),
-              IsStatus(DEADLINE_EXCEEDED, ""));
+  const auto stub = LeaveAStartingChild(starts, gate);
   std::ofstream(gate) << "go\n";
   // It serves, and has said so to nobody yet.
   const pid_t first =
